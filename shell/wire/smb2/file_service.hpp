@@ -6,6 +6,10 @@
 
 #include "shell/wire/smb2/request.hpp"
 
+namespace lockstep::wire {
+class ClientSink;
+}
+
 namespace lockstep::wire::smb2 {
 
 class FileService {
@@ -15,7 +19,8 @@ class FileService {
   /// CREATE, CLOSE, FLUSH, READ, WRITE, LOCK, QUERY_DIRECTORY, CHANGE_NOTIFY, QUERY_INFO, SET_INFO,
   /// OPLOCK_BREAK: `request.header.command` says which. IPC$ trees never get here.
   virtual Task<Response> handle(Request& request) = 0;
-  /// An FSCTL on an open file that the connection level does not know itself.
+  /// An FSCTL on an open file that the connection level does not know itself. On success the
+  /// response's `payload` alone is the output buffer; the connection level adds the IOCTL frame.
   virtual Task<Response> handle_fsctl(Request& request, std::uint32_t code, FileHandle file,
                                       ByteView input, std::uint32_t output_max) = 0;
 
@@ -25,6 +30,10 @@ class FileService {
   virtual Task<void> close_session(SessionRef session) = 0;
   /// The same for the opens of one tree connect (TREE_DISCONNECT).
   virtual Task<void> close_tree(SessionRef session, TreeRef tree) = 0;
+
+  /// Where the core's breaks for SMB clients go: the connection level attaches it for every client
+  /// (ClientGuid) with its first connection, and detaches it after the last.
+  virtual ClientSink& client_sink() = 0;
 
   virtual std::size_t open_count(const Session& session) const = 0;
 };
