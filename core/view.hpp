@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "core/break_table.hpp"
 #include "core/effect.hpp"
 #include "core/vocabulary.hpp"
 
@@ -53,7 +54,8 @@ struct WaiterView {
   std::string what;       ///< "lock", "open", "read", "write", ...: the event or operation
   LockElement element;    ///< of a lock
   bool for_breaks = false, for_locks = false, for_accesses = false, for_grace = false;
-  Nanos since = 0, until = kNever;
+  bool told = false;      ///< NFSv4: NotifyLock was sent, the range is reserved
+  Nanos since = 0, until = kNever;  ///< until: patience, or the lapse of the reservation
   friend bool operator==(const WaiterView&, const WaiterView&) = default;
 };
 struct AccessView {
@@ -63,6 +65,21 @@ struct AccessView {
   Range range;
   friend bool operator==(const AccessView&, const AccessView&) = default;
 };
+/// An NLM_GRANTED that was not answered yet.
+struct GrantView {
+  RequestId grant;
+  ClientId client;
+  std::string owner;
+  LockElement element;  ///< as it was asked
+  friend bool operator==(const GrantView&, const GrantView&) = default;
+};
+/// An operation was put off (`later`): no other client gets a right that would break for it.
+struct BarView {
+  ClientId client;
+  Cause cause = Cause::read;
+  Nanos until = 0;
+  friend auto operator<=>(const BarView&, const BarView&) = default;
+};
 struct FileView {
   FileId file;
   bool delete_pending = false;
@@ -71,6 +88,9 @@ struct FileView {
   std::vector<RightView> rights;     ///< by right
   std::vector<WaiterView> waiters;   ///< in order of arrival
   std::vector<AccessView> accesses;  ///< by request
+  std::vector<GrantView> grants;     ///< by grant
+  std::vector<BarView> bars;         ///< by client, cause; those that are over are left out
+  Nanos no_delegation_until = 0;     ///< after a recall; 0 when that is over
   friend bool operator==(const FileView&, const FileView&) = default;
 };
 struct ClientView {
@@ -80,6 +100,7 @@ struct ClientView {
   Nanos lease_until = kNever;
   bool courtesy = false;    ///< its lease ended; its state stays until somebody conflicts
   bool lost_state = false;
+  bool callback_up = false; ///< NFSv4: a delegation may be given
   bool reclaiming = false;  ///< on the roster of grace and not done
   std::uint32_t opens = 0, locks = 0, rights = 0, waiters = 0;
   friend bool operator==(const ClientView&, const ClientView&) = default;
