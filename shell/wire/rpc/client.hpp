@@ -1,0 +1,70 @@
+// Calls that this server makes: portmapper look-ups, NLM_GRANTED and _RES, SM_NOTIFY.
+//
+// Over UDP a call is repeated with the same xid and a doubling pause until it is answered or the
+// tries are used up; over TCP it is sent once on a connection of its own.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "shell/wire/ports.hpp"
+#include "shell/wire/rpc/message.hpp"
+#include "shell/wire/rpc/program.hpp"
+
+namespace lockstep::wire::rpc {
+
+/// Pauses between repeats.
+struct Retry {
+  core::Nanos first = core::kSecond;
+  core::Nanos most = 8 * core::kSecond;
+  unsigned tries = 4;
+};
+
+struct Outgoing {
+  std::uint32_t program = 0, version = 0, procedure = 0;
+  Credential credential;
+  Bytes arguments;
+};
+
+struct CallResult {
+  enum class Outcome : std::uint8_t {
+    answered,  ///< accepted with success; results follow
+    refused,   ///< answered, but with an error of RPC
+    silent,    ///< no answer, or no connection
+  };
+  Outcome outcome = Outcome::silent;
+  AcceptStatus status = AcceptStatus::system_err;
+  Bytes message;
+  std::size_t results = 0;
+
+  bool answered() const { return outcome == Outcome::answered; }
+  BigReader reader() const { return BigReader(ByteView(message).subspan(results)); }
+};
+
+/// Suspends until `when`.
+Task<void> sleep_until(Clock& clock, core::Nanos when);
+
+class Client {
+ public:
+  /// `seed` makes xids differ between server runs.
+  Client(Clock& clock, Dialler& dialler, std::uint64_t seed);
+
+  Task<CallResult> call_udp(Address to, Outgoing call, Retry retry);
+  Task<CallResult> call_tcp(Address to, Outgoing call, core::Nanos patience);
+
+  /// The port of a program at `host`, from its portmapper: GETPORT (RFC 1833 3) or, for an IPv6
+  /// host, GETADDR. Empty when nothing is registered or nobody answers.
+  Task<std::optional<std::uint16_t>> find_port(std::string host, std::uint32_t program,
+                                               std::uint32_t version, Transport transport);
+
+  Clock& clock() { return clock_; }
+
+ private:
+  Clock& clock_;
+  Dialler& dialler_;
+  std::uint32_t next_xid_;
+};
+
+}  // namespace lockstep::wire::rpc
