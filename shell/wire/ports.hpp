@@ -152,6 +152,9 @@ class Peer {
   virtual ~Peer() = default;
   virtual void send(Bytes message) = 0;  ///< queued whole; ignored after close
   virtual void close() = 0;              ///< idempotent; on_closed of the session follows
+  /// Back-pressure: the session has enough work; until `hold` is false again the carrier reads no
+  /// further bytes (messages it has read already may still come).
+  virtual void hold_reading(bool hold) { (void)hold; }
   virtual const Address& remote() const = 0;
   virtual const Address& local() const = 0;
 };
