@@ -1,0 +1,1 @@
+"""The tiny guest with the kernel's own NFS and CIFS clients."""
