@@ -49,6 +49,7 @@ inline constexpr std::uint32_t kFlagAsync = 0x00000002;
 inline constexpr std::uint32_t kFlagRelated = 0x00000004;
 inline constexpr std::uint32_t kFlagSigned = 0x00000008;
 inline constexpr std::uint32_t kFlagPriorityMask = 0x00000070;
+inline constexpr std::uint32_t kFlagDfs = 0x10000000;
 inline constexpr std::uint32_t kFlagReplay = 0x20000000;
 
 /// MessageId of what nobody asked for: break notifications.

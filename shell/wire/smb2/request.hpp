@@ -39,6 +39,8 @@ class Tree;
 using SessionRef = std::shared_ptr<Session>;
 using TreeRef = std::shared_ptr<Tree>;
 
+struct Outgoing;
+
 /// What a handler answers. An error without a body gets the error body of 2.2.2.
 struct Response {
   NtStatus status = NtStatus::success;
@@ -83,8 +85,8 @@ class Request {
   /// CREATE succeeded: successors mean this open.
   void set_file(FileHandle created) { chain_file_ = created; }
 
-  /// Sends the interim response, once; later calls do nothing. In the middle of a compound nothing
-  /// is sent and the client waits (MS-SMB2 3.3.4.2).
+  /// Sends the interim response, once; later calls do nothing. In the middle of a compound only a
+  /// CREATE does so (with what was answered before it); else nothing is sent and the client waits.
   void go_async();
   bool is_async() const { return async_id_ != 0; }
   /// Runs at most once; at once when it was cancelled already. Dropped when the handler returns.
@@ -101,11 +103,11 @@ class Request {
 
  private:
   friend class Connection;
-  friend struct RequestAccess;
   Connection* connection_ = nullptr;
+  Outgoing* outgoing_ = nullptr;         ///< what was answered before it in its compound
+  std::uint64_t transform_session_ = 0;  ///< when encrypted: whose key it was
   std::uint64_t async_id_ = 0;
-  bool may_go_async_ = true;
-  bool interim_asked_ = false;
+  bool may_go_async_ = false;
   std::optional<FileHandle> chain_file_;
   std::optional<CancelReason> cancelled_;
   std::function<void(CancelReason)> on_cancel_;

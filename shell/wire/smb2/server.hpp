@@ -2,11 +2,13 @@
 // table, and the ports to the world. One object for each lockstepd (or simulated node).
 #pragma once
 
-#include <chrono>
+#include <array>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,6 +33,9 @@ struct User {
   files::Credentials credentials;
 };
 
+/// Fills the span with random bytes that nobody can guess.
+using Random = std::function<void(std::span<std::uint8_t>)>;
+
 enum class EncryptionPolicy : std::uint8_t { off, offered, required };
 
 /// Limits and switches. Sizes in bytes.
@@ -42,8 +47,9 @@ struct Options {
   Dialect dialect_max = Dialect::smb311;
   bool signing_required = false;
   EncryptionPolicy encryption = EncryptionPolicy::offered;
-  /// Unknown users and anonymous log on as this; none: they are refused.
+  /// Unknown users log on as this guest; none: they are refused. Anonymous sees IPC$ only.
   std::optional<files::Credentials> guest;
+  Random random;  ///< OpenSSL's generator when it is not set
 
   std::uint32_t transact_max = 8u << 20;
   std::uint32_t read_max = 8u << 20;
@@ -73,12 +79,34 @@ class Server {
   ShareRef find_share(std::string_view name) const;
   const User* find_user(std::string_view name) const;
 
-  /// Valid or not yet; null when unknown. Session ids are not reused within one boot.
+  std::uint64_t file_time() const;  ///< now, as 100 ns since 1601
+  void random(std::span<std::uint8_t> out) const { options_.random(out); }
+
+  /// The largest message that a client may send: a bound for the carrier's framing.
+  std::size_t frame_max() const;
+
+  /// Valid or not yet; null when unknown.
   SessionRef find_session(std::uint64_t id) const;
   const std::map<std::uint64_t, SessionRef>& sessions() const { return sessions_; }
 
+  /// Ends a session whose time has come (LOGOFF, PreviousSessionId, connection lost, failed
+  /// re-authentication): no new requests, opens closed, what still waits is dropped. Done when all
+  /// of that has taken effect; a second call waits for the first.
+  Task<void> end_session(SessionRef session);
+
+  /// Tells the core of a client with its first connection; each connection calls it once and
+  /// `release_client` once. No client: the core has no room for it.
+  Task<core::ClientId> acquire_client(std::string identity, std::string address);
+  void release_client(const std::string& identity);
+
  private:
   friend class Connection;
+  SessionRef new_session(Connection& connection);
+
+  struct Client {
+    core::ClientId id;
+    std::uint32_t connections = 0;
+  };
   Options options_;
   std::vector<ShareRef> shares_;
   std::vector<User> users_;
@@ -86,6 +114,7 @@ class Server {
   Clock& clock_;
   FileService* files_ = nullptr;
   std::map<std::uint64_t, SessionRef> sessions_;
+  std::map<std::string, Client> clients_;
 };
 
 }  // namespace lockstep::wire::smb2

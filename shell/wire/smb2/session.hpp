@@ -9,6 +9,7 @@
 
 #include "core/ids.hpp"
 #include "shell/files/files.hpp"
+#include "shell/wire/smb2/gate.hpp"
 #include "shell/wire/smb2/header.hpp"
 #include "shell/wire/smb2/request.hpp"
 #include "shell/wire/smb2/tree.hpp"
@@ -16,9 +17,9 @@
 namespace lockstep::wire::smb2 {
 
 namespace crypto {
-class SessionCrypto;
+struct SessionCrypto;
 }
-class Authenticator;
+struct Authentication;
 class Server;
 
 /// Whom the session speaks for.
@@ -36,6 +37,8 @@ class Session : public std::enable_shared_from_this<Session> {
 
   Session(Server& server, Connection& connection, std::uint64_t id);
   ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
 
   std::uint64_t id() const { return id_; }
   State state() const { return state_; }
@@ -51,15 +54,15 @@ class Session : public std::enable_shared_from_this<Session> {
   /// Null when the connection is lost.
   Connection* connection() const { return connection_; }
   /// Sends an OPLOCK_BREAK notification (2.2.23.1 or .2, `body` from StructureSize on), encrypted
-  /// when the session is. False when there is no connection to send it on.
-  bool send_break(ByteView body);
+  /// when the session is or the share wants it. False when there is no connection to send it on.
+  bool send_break(ByteView body, bool share_encrypts = false);
 
   TreeRef find_tree(std::uint32_t id) const;
   const std::map<std::uint32_t, TreeRef>& trees() const { return trees_; }
 
  private:
   friend class Connection;
-  friend struct SessionAccess;
+  friend class Server;
   Server& server_;
   Connection* connection_;
   std::uint64_t id_;
@@ -70,8 +73,12 @@ class Session : public std::enable_shared_from_this<Session> {
   Dialect dialect_ = Dialect::none;
   bool signing_required_ = false;
   bool encrypt_ = false;  ///< refuse clear requests, encrypt every response
+  bool was_valid_ = false;
+  std::unique_ptr<crypto::SessionCrypto> crypto_;
+  std::unique_ptr<Authentication> authentication_;  ///< while a set-up is in progress
   std::uint32_t next_tree_id_ = 1;
   std::map<std::uint32_t, TreeRef> trees_;
+  Gate ended_;
 };
 
 }  // namespace lockstep::wire::smb2

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "shell/files/files.hpp"
+#include "shell/wire/smb2/gate.hpp"
 #include "shell/wire/smb2/request.hpp"
 
 namespace lockstep::wire::smb2 {
@@ -40,9 +41,15 @@ class Tree {
   /// What the share lets this user have at most; CREATE masks with it (3.3.5.9).
   std::uint32_t maximal_access() const { return maximal_access_; }
   bool is_pipe() const { return share_->type == Share::Type::pipe; }
+  /// Whether the tree still takes requests; CREATEs that run meanwhile are counted, so that the
+  /// opens are closed when no more can appear.
+  bool closing() const { return closing_; }
 
  private:
-  friend class Session;
+  friend class Connection;
+  friend class Server;
+  bool closing_ = false;
+  Occupancy creates_;
   std::uint32_t id_;
   ShareRef share_;
   std::uint32_t maximal_access_;
