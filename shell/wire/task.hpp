@@ -109,9 +109,13 @@ inline Detached run_detached(Task<void> task) { co_await std::move(task); }
 inline void spawn(Task<void> task) { detail::run_detached(std::move(task)); }
 
 /// A one-shot value that one coroutine awaits and somebody else sets, once, on the same thread.
+/// Not copyable: g++ 12 would quietly await a copy in `co_await *pointer`; bind a reference first.
 template <class T>
 class Completion {
  public:
+  Completion() = default;
+  Completion(const Completion&) = delete;
+  Completion& operator=(const Completion&) = delete;
   void set(T value) {
     value_.emplace(std::move(value));
     if (waiting_) std::exchange(waiting_, {}).resume();

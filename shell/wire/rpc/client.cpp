@@ -21,6 +21,8 @@ constexpr std::uint32_t kProtocolUdp = 17;
 class Exchange {
  public:
   explicit Exchange(std::uint32_t xid) : xid_(xid) {}
+  Exchange(const Exchange&) = delete;
+  Exchange& operator=(const Exchange&) = delete;
 
   void on_message(Bytes message) {
     if (result_) return;
@@ -109,6 +111,7 @@ Task<CallResult> Client::call_udp(Address to, Outgoing call, Retry retry) {
   const std::uint32_t xid = next_xid_++;
   const Bytes message = encode(xid, call);
   const auto exchange = std::make_shared<Exchange>(xid);
+  Exchange& event = *exchange;
   // Every socket stays open to the end: an answer to an earlier try is as good.
   std::vector<std::function<void()>> sockets;
   core::Nanos pause = retry.first;
@@ -118,7 +121,7 @@ Task<CallResult> Client::call_udp(Address to, Outgoing call, Retry retry) {
       kept->on_message(std::move(reply));
     }));
     const std::function<void()> cancel = wake_at(clock_, clock_.now() + pause, exchange);
-    co_await *exchange;
+    co_await event;
     cancel();
     pause = std::min(pause * 2, retry.most);
   }
@@ -131,12 +134,13 @@ Task<CallResult> Client::call_tcp(Address to, Outgoing call, core::Nanos patienc
   const std::uint32_t xid = next_xid_++;
   Bytes message = encode(xid, call);
   const auto exchange = std::make_shared<Exchange>(xid);
+  Exchange& event = *exchange;
   const auto session = std::make_shared<ReplySession>(exchange);
   const std::shared_ptr<Peer> peer = co_await dialler_.connect(std::move(to), session);
   if (!peer) co_return CallResult{};
   peer->send(std::move(message));
   const std::function<void()> cancel = wake_at(clock_, clock_.now() + patience, exchange);
-  co_await *exchange;
+  co_await event;
   cancel();
   peer->close();
   if (!exchange->result()) co_return CallResult{};
