@@ -12,7 +12,7 @@ import subprocess
 from .cpio import Archive
 
 MODULES = """virtio_pci virtio_console virtio_net macvlan sunrpc auth_rpcgss lockd grace nfs nfsv3
-    nfs_acl dns_resolver cmac hmac sha256_generic sha512_generic md5 md4 aes_generic gcm ccm ecb
+    nfs_acl dns_resolver cmac hmac sha256_generic sha512_generic md5 md4 aes_generic gcm ccm ctr ghash_generic ecb
     des_generic libdes libarc4 nls_utf8 cifs""".split()
 PROGRAMS = ["/usr/sbin/mount.nfs", "/usr/sbin/mount.cifs", "/usr/sbin/rpcbind",
             "/usr/sbin/rpc.statd", "/usr/sbin/ip"]

@@ -1,0 +1,207 @@
+"""Starts, watches, kills and asks `lockstepd`."""
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+from .timeline import now
+
+USER, PASSWORD = "e2e", "Lock-Step-1"
+EXPORT = "data"
+
+
+class ServerError(Exception):
+    """The server does not start, or died; its last log lines are in the text."""
+
+
+def sanitizer_report(text):
+    """The first line by which a sanitizer or an assertion says that something is wrong, or None."""
+    for line in text.splitlines():
+        if any(mark in line for mark in ("ERROR: AddressSanitizer", "runtime error:",
+                                         "WARNING: ThreadSanitizer", "ERROR: LeakSanitizer",
+                                         "Assertion `", "terminate called")):
+            return line.strip()
+    return None
+
+
+class Server:
+    """One server with a directory of its own: `files` is exported, `state` is kept over restarts.
+
+    Ports are fixed once for the life of the object, so that clients find it again."""
+
+    PORTS = {"nfs": 2049, "mount": 20048, "nlm": 32803, "nsm": 32765, "smb": 445}
+
+    def __init__(self, binaries, directory, address="127.0.0.1", portmap=True, ports=None,
+                 break_timeout=5, grace=10, options=(), name="lockstep-e2e"):
+        self.binaries, self.address, self.portmap = binaries, address, portmap
+        self.break_timeout, self.grace, self.options = break_timeout, grace, list(options)
+        self.ports = dict(ports or self.PORTS)
+        self.name = name
+        self.files = os.path.join(directory, "files")
+        self.state = os.path.join(directory, "state")
+        self.control = os.path.join(directory, "control")
+        self.log_path = os.path.join(directory, "server.log")
+        os.makedirs(self.files, exist_ok=True)
+        os.makedirs(self.state, exist_ok=True)
+        os.chmod(self.files, 0o777)
+        self.process = None
+        self.started = None
+
+    # Life ------------------------------------------------------------------------------------------
+
+    def command(self):
+        flags = ["--export", f"{EXPORT}={self.files}", "--state", self.state,
+                 "--bind", self.address, "--control", self.control, "--user", f"{USER}:{PASSWORD}",
+                 "--break-timeout", f"{self.break_timeout}s", "--grace", f"{self.grace}s",
+                 "--portmap", "embedded" if self.portmap else "off", "--squash", "none",
+                 "--name", self.name, "--log-level", "debug"]
+        for name, port in self.ports.items():
+            flags += [f"--{name}-port", str(port)]
+        return [os.path.join(self.binaries, "lockstepd"), *flags, *self.options]
+
+    def start(self, timeout=20.0):
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log,
+                                            stderr=subprocess.STDOUT)
+        end = now() + timeout
+        for port in (self.ports["nfs"], self.ports["smb"]):
+            while not self._listens(port):
+                if self.process.poll() is not None:
+                    raise ServerError(f"exit {self.process.returncode}: {self.log()[-1500:]}")
+                if now() > end:
+                    self.kill()
+                    raise ServerError(f"no listener at port {port}: {self.log()[-1500:]}")
+                time.sleep(0.01)
+        self.started = now()
+        return self
+
+    def _listens(self, port):
+        try:
+            socket.create_connection((self.address, port), 1).close()
+            return True
+        except OSError:
+            return False
+
+    def kill(self):
+        """kill -9: the normal way to stop."""
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGKILL)
+            self.process.wait()
+
+    def stop(self, timeout=10.0):
+        """SIGTERM; returns the exit status. ServerError when it does not end."""
+        if self.process is None:
+            return 0
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(timeout)
+            except subprocess.TimeoutExpired:
+                self.kill()
+                raise ServerError(f"SIGTERM did not end it in {timeout} s") from None
+        return self.process.returncode
+
+    def restart(self):
+        """kill -9 and start again on the same state; returns the time of the kill."""
+        self.kill()
+        at = now()
+        self.start()
+        return at
+
+    @property
+    def alive(self):
+        return self.process is not None and self.process.poll() is None
+
+    def check(self):
+        """Raises when the server died or a sanitizer or assertion complained."""
+        if not self.alive:
+            raise ServerError(f"the server died ({self.process.returncode}): "
+                              f"{self.log()[-1500:]}")
+        report = sanitizer_report(self.log())
+        if report:
+            raise ServerError(report)
+
+    # What it says ----------------------------------------------------------------------------------
+
+    def log(self):
+        try:
+            with open(self.log_path, encoding="utf-8", errors="replace") as file:
+                return file.read()
+        except OSError:
+            return ""
+
+    def ask(self, *words, timeout=10.0):
+        """The JSON answer of the control program."""
+        program = os.path.join(self.binaries, "lockstep")
+        result = subprocess.run([program, "--json", "--control", self.control, *words],
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False,
+                                universal_newlines=True, timeout=timeout)
+        if result.returncode:
+            raise ServerError(f"lockstep {' '.join(words)}: {result.stderr.strip()}")
+        return json.loads(result.stdout)
+
+    def list(self, what):
+        """Entries of `locks`, `opens`, `waiters` or `clients`."""
+        answer = self.ask(what)
+        if isinstance(answer, dict):
+            answer = answer.get(what, [])
+        return answer
+
+    def counts(self):
+        return {what: len(self.list(what)) for what in ("locks", "opens", "waiters")}
+
+    def wait_counts(self, timeout=5.0, **wanted):
+        """Polls until the counts are as wanted; returns the last ones seen."""
+        end = now() + timeout
+        while True:
+            counts = self.counts()
+            if all(counts[what] == number for what, number in wanted.items()) or now() > end:
+                return counts
+            time.sleep(0.05)
+
+    def in_grace(self):
+        answer = self.ask("grace")
+        for key in ("grace", "active", "in_grace"):
+            if key in answer:
+                return bool(answer[key])
+        raise ServerError(f"lockstep grace: {answer}")
+
+    def wait_grace_over(self, timeout=30.0):
+        """The time at which the control program no longer shows grace."""
+        end = now() + timeout
+        while now() < end:
+            if not self.in_grace():
+                return now()
+            time.sleep(0.05)
+        raise ServerError(f"grace has not ended after {timeout} s")
+
+    # Files behind its back -------------------------------------------------------------------------
+
+    def path(self, name):
+        return os.path.join(self.files, name)
+
+    def contents(self, name):
+        """What is on the server's disk now."""
+        with open(self.path(name), "rb") as file:
+            return file.read()
+
+    def put(self, name, data=b""):
+        """Makes a file before any client looks at it."""
+        path = self.path(name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb") as file:
+            file.write(data)
+        os.chmod(path, 0o666)
+        return name
+
+
+def find_binaries(root, given=None):
+    """The directory that has lockstepd and lockstep, or None."""
+    for place in (given, os.environ.get("LOCKSTEP_BIN"), os.path.join(root, "build", "shell")):
+        if place and os.access(os.path.join(place, "lockstepd"), os.X_OK):
+            return os.path.abspath(place)
+    found = shutil.which("lockstepd")
+    return os.path.dirname(found) if found else None
