@@ -54,8 +54,8 @@ enum class FileType : std::uint8_t { regular, directory, symlink, block, charact
 
 /// MS-FSCC 2.6: only the bits that are stored (read-only, hidden, system, archive, ...).
 struct DosInfo {
-  std::uint32_t attributes = 0;         ///< 0: none stored
-  std::optional<TimeSpec> created;      ///< the creation time a client set; else the file's btime
+  std::uint32_t attributes = 0;     ///< 0: none stored
+  std::optional<TimeSpec> created;  ///< the creation time a client set; else the file's btime
 };
 
 struct Attributes {
@@ -66,10 +66,10 @@ struct Attributes {
   std::uint64_t size = 0;
   std::uint64_t allocated = 0;  ///< bytes on disk
   std::uint32_t rdev_major = 0, rdev_minor = 0;
-  std::uint64_t volume = 0;   ///< NFS fsid, SMB volume serial
-  std::uint64_t node = 0;     ///< NFS fileid, SMB index number
+  std::uint64_t volume = 0;  ///< NFS fsid, SMB volume serial
+  std::uint64_t node = 0;    ///< NFS fileid, SMB index number
   TimeSpec accessed, modified, changed, created;
-  std::uint64_t change = 0;   ///< a number that differs after every change (v4 change attribute)
+  std::uint64_t change = 0;  ///< a number that differs after every change (v4 change attribute)
 };
 
 /// What to change; what is not set stays.
@@ -79,7 +79,7 @@ struct SetAttributes {
   std::optional<std::uint64_t> size;
   Time atime = Time::keep, mtime = Time::keep;
   TimeSpec accessed, modified;
-  std::optional<TimeSpec> guard;  ///< v3 SETATTR: only if ctime is this, else ESTALE mapped NOT_SYNC
+  std::optional<TimeSpec> guard;  ///< v3 SETATTR: only if ctime is this, else ECANCELED (NOT_SYNC)
 };
 
 /// A file, directory or other inode that was found. Holding one keeps its inode from being reused.
@@ -121,9 +121,9 @@ struct Entry {
   std::string name;
   std::uint64_t cookie = 0;  ///< where the next reading goes on; stays good while entries change
   std::uint64_t node = 0;
-  NodeRef ref;                          ///< set when attributes were asked for and the entry exists
-  std::optional<Attributes> attributes; ///< likewise
-  DosInfo dos;                          ///< likewise
+  NodeRef ref;  ///< set when attributes were asked for and the entry exists
+  std::optional<Attributes> attributes;  ///< likewise
+  DosInfo dos;                           ///< likewise
 };
 
 struct Listing {
@@ -149,9 +149,9 @@ enum class NameCase : std::uint8_t { exact, folded };
 
 struct CreateOptions {
   std::uint32_t mode = 0644;
-  bool exclusive = false;                  ///< EEXIST when the name exists
-  std::optional<std::uint64_t> verifier;   ///< v3 EXCLUSIVE: kept on disk, a repeat with it succeeds
-  std::optional<std::uint64_t> size;       ///< truncate or extend an existing file to this
+  bool exclusive = false;                 ///< EEXIST when the name exists
+  std::optional<std::uint64_t> verifier;  ///< v3 EXCLUSIVE: kept on disk, a repeat with it succeeds
+  std::optional<std::uint64_t> size;      ///< truncate or extend an existing file to this
 };
 
 /// One export's tree. All calls come from the loop's thread and complete on it.
