@@ -21,11 +21,11 @@ enum class Cause : std::uint8_t {
   open_conflict,   ///< share modes clash: only the Handle cache can help
   overwrite,
   read,
-  write,           ///< also end of file and allocation
+  write,  ///< also end of file and allocation
   lock_by_smb,
   lock_by_nfs,
   test_lock,
-  rename,          ///< rename, replaced target, link, rename of an ancestor
+  rename,  ///< rename, replaced target, link, rename of an ancestor
   remove,
   set_attributes,
   get_attributes,
@@ -35,10 +35,17 @@ inline constexpr std::size_t kCauses = 14;
 
 /// The kinds of right that differ in how they break.
 enum class Held : std::uint8_t {
-  lease_r, lease_rh, lease_rw, lease_rwh,
-  level2, exclusive, batch,
-  read_delegation, write_delegation,
-  directory_r, directory_rh,
+  lease_r,
+  lease_rh,
+  lease_rw,
+  lease_rwh,
+  level2,
+  exclusive,
+  batch,
+  read_delegation,
+  write_delegation,
+  directory_r,
+  directory_rh,
   directory_delegation,
 };
 inline constexpr std::size_t kHelds = 12;

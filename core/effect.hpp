@@ -42,7 +42,7 @@ struct OpenReply {
   Rights rights;          ///< granted (or still held, when the key has the lease already)
   bool breaking = false;  ///< the lease of this key is breaking: SMB2_LEASE_FLAG_BREAK_IN_PROGRESS
   std::uint16_t epoch = 0;
-  bool recall = false;    ///< CLAIM_PREVIOUS delegation that is wanted back at once
+  bool recall = false;  ///< CLAIM_PREVIOUS delegation that is wanted back at once
   friend bool operator==(const OpenReply&, const OpenReply&) = default;
 };
 struct CloseReply {
@@ -76,7 +76,7 @@ struct SendBreak {
   Flavour flavour = Flavour::lease;
   FileId file;
   LeaseKey key;
-  OpenId open;   ///< oplocks
+  OpenId open;  ///< oplocks
   Rights from, to;
   std::uint16_t epoch = 0;
   bool ack_required = true;

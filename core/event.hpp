@@ -67,17 +67,17 @@ struct OpenRequested {
   RequestId request;
   ClientId client;
   FileId file;
-  std::string owner;             ///< NFSv4 open_owner, NLM share oh; SMB: empty
+  std::string owner;  ///< NFSv4 open_owner, NLM share oh; SMB: empty
   Access access, deny;
   bool attributes_only = false;  ///< takes no share mode and breaks nothing
   bool overwrite = false;        ///< overwrite, supersede, truncate: the file is in flight until
                                  ///< AccessEnded{request}
   bool directory = false;
-  bool created = false;          ///< this very request made the file
+  bool created = false;  ///< this very request made the file
   Wish wish;
   Reclaim reclaim = Reclaim::none;
-  Nanos patience = kNever;       ///< until when it may be parked; 0: not at all
-  std::vector<FileId> ancestors; ///< SMB: directories above, nearest first (rename of an ancestor)
+  Nanos patience = kNever;        ///< until when it may be parked; 0: not at all
+  std::vector<FileId> ancestors;  ///< SMB: directories above, nearest first (rename of an ancestor)
   Policy policy;
 };
 struct OpenDowngraded {
@@ -201,13 +201,13 @@ struct Target {
 struct AccessRequested {
   RequestId request;
   ClientId client;
-  OpenId open;           ///< SMB, NFSv4 with a stateid; none: NFSv3, special stateid, path operation
-  std::string owner;     ///< NFSv4: lock_owner of the stateid
+  OpenId open;        ///< SMB, NFSv4 with a stateid; none: NFSv3, special stateid, path operation
+  std::string owner;  ///< NFSv4: lock_owner of the stateid
   Target target;
   std::vector<Target> others;
-  Range range;           ///< of reads and writes
-  LeaseKey parent_key;   ///< SMB: the directory lease that the caller itself holds
-  bool reclaimed = false; ///< I/O under reclaimed state: allowed in grace
+  Range range;             ///< of reads and writes
+  LeaseKey parent_key;     ///< SMB: the directory lease that the caller itself holds
+  bool reclaimed = false;  ///< I/O under reclaimed state: allowed in grace
   Nanos patience = kNever;
   Policy policy;
 };
@@ -227,9 +227,9 @@ struct JournalChanged {
 using EventBody =
     std::variant<Tick, ClientArrived, ClientRenewed, ClientLeft, HostRebooted, ReclaimCompleted,
                  OpenRequested, OpenDowngraded, OpenClosed, ShareReleased, DispositionSet,
-                 LockRequested, Unlocked, LockCancelled, RequestCancelled, LockTested, GrantAnswered,
-                 BreakAcknowledged, RightReturned, CallbackPathChanged, AccessRequested, AccessEnded,
-                 JournalChanged>;
+                 LockRequested, Unlocked, LockCancelled, RequestCancelled, LockTested,
+                 GrantAnswered, BreakAcknowledged, RightReturned, CallbackPathChanged,
+                 AccessRequested, AccessEnded, JournalChanged>;
 
 struct Event {
   Nanos now = 0;

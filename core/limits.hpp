@@ -25,10 +25,10 @@ struct Limits {
   Nanos break_timeout = 35 * kSecond;       ///< leases and oplocks
   Nanos delegation_timeout = 90 * kSecond;  ///< at least one NFSv4 lease
   Nanos grace = 90 * kSecond;
-  Nanos courtesy = 24 * 3600 * kSecond;     ///< how long an expired client's state may stay
-  Nanos bar = 20 * kSecond;                 ///< after JUKEBOX or DELAY: no new right of that kind
-  Nanos regrant_backoff = 5 * kSecond;      ///< after a recall: no new delegation
-  Nanos reservation = 90 * kSecond;         ///< a v4 waiter that was told and does not come
+  Nanos courtesy = 24 * 3600 * kSecond;  ///< how long an expired client's state may stay
+  Nanos bar = 20 * kSecond;              ///< after JUKEBOX or DELAY: no new right of that kind
+  Nanos regrant_backoff = 5 * kSecond;   ///< after a recall: no new delegation
+  Nanos reservation = 90 * kSecond;      ///< a v4 waiter that was told and does not come
   GraceScope grace_scope = GraceScope::all;
 };
 

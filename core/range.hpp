@@ -25,8 +25,7 @@ struct Range {
   constexpr bool empty() const { return first > last; }
   constexpr bool never_clashes() const { return first == kEndOfFile && last == 0; }
   constexpr bool overlaps(Range other) const {
-    return first <= other.last && other.first <= last && !never_clashes() &&
-           !other.never_clashes();
+    return first <= other.last && other.first <= last && !never_clashes() && !other.never_clashes();
   }
   constexpr bool contains(Range other) const { return first <= other.first && other.last <= last; }
   /// Overlaps or stands beside: what POSIX locks of one owner and mode merge.

@@ -51,10 +51,10 @@ struct WaiterView {
   ClientId client;
   std::string owner;
   OpenId open;
-  std::string what;       ///< "lock", "open", "read", "write", ...: the event or operation
-  LockElement element;    ///< of a lock
+  std::string what;     ///< "lock", "open", "read", "write", ...: the event or operation
+  LockElement element;  ///< of a lock
   bool for_breaks = false, for_locks = false, for_accesses = false, for_grace = false;
-  bool told = false;      ///< NFSv4: NotifyLock was sent, the range is reserved
+  bool told = false;                ///< NFSv4: NotifyLock was sent, the range is reserved
   Nanos since = 0, until = kNever;  ///< until: patience, or the lapse of the reservation
   friend bool operator==(const WaiterView&, const WaiterView&) = default;
 };
@@ -98,10 +98,10 @@ struct ClientView {
   Protocol protocol = Protocol::nlm;
   std::string identity, address, label;
   Nanos lease_until = kNever;
-  bool courtesy = false;    ///< its lease ended; its state stays until somebody conflicts
+  bool courtesy = false;  ///< its lease ended; its state stays until somebody conflicts
   bool lost_state = false;
-  bool callback_up = false; ///< NFSv4: a delegation may be given
-  bool reclaiming = false;  ///< on the roster of grace and not done
+  bool callback_up = false;  ///< NFSv4: a delegation may be given
+  bool reclaiming = false;   ///< on the roster of grace and not done
   std::uint32_t opens = 0, locks = 0, rights = 0, waiters = 0;
   friend bool operator==(const ClientView&, const ClientView&) = default;
 };
@@ -116,9 +116,9 @@ struct StateView {
 
 /// The answer to "why": what stands in the way of a request now.
 struct Explanation {
-  Status status = Status::ok;      ///< what it would get if it could not wait
-  std::vector<Holder> held_by;     ///< locks, opens, reservations
-  std::vector<RightView> to_break; ///< rights that would be broken (or are breaking)
+  Status status = Status::ok;       ///< what it would get if it could not wait
+  std::vector<Holder> held_by;      ///< locks, opens, reservations
+  std::vector<RightView> to_break;  ///< rights that would be broken (or are breaking)
   bool waits_for_grace = false;
   Nanos since = 0, until = kNever;
 };

@@ -34,10 +34,10 @@ inline constexpr Rights kRWH{RightBit::read, RightBit::write, RightBit::handle};
 
 enum class Flavour : std::uint8_t {
   none,
-  lease,           ///< SMB 2.1+ lease: identity (client, key)
-  oplock,          ///< SMB oplock: identity the open
-  delegation,      ///< NFSv4: identity (client, file)
-  directory_lease, ///< SMB 3 lease on a directory
+  lease,            ///< SMB 2.1+ lease: identity (client, key)
+  oplock,           ///< SMB oplock: identity the open
+  delegation,       ///< NFSv4: identity (client, file)
+  directory_lease,  ///< SMB 3 lease on a directory
   directory_delegation,
 };
 
@@ -62,18 +62,18 @@ enum class Wait : std::uint8_t {
 
 enum class Reclaim : std::uint8_t {
   none,
-  previous,            ///< what was held before the restart (NLM reclaim, CLAIM_PREVIOUS, SMB lease)
-  delegated,           ///< CLAIM_DELEGATE_CUR: state that the holder made under its delegation
+  previous,   ///< what was held before the restart (NLM reclaim, CLAIM_PREVIOUS, SMB lease)
+  delegated,  ///< CLAIM_DELEGATE_CUR: state that the holder made under its delegation
 };
 
 /// What an operation does to a file. Rows of the break table (core/break_table.hpp).
 enum class Operation : std::uint8_t {
   read,
-  write,             ///< also allocate, copy target
-  set_size,          ///< end of file, allocation size
-  set_attributes,    ///< mode, owner, times, extended attributes: recalls delegations only
-  get_attributes,    ///< a query for size or change (write delegations; v3 by policy)
-  remove,            ///< NFS REMOVE, SMB delete disposition
+  write,           ///< also allocate, copy target
+  set_size,        ///< end of file, allocation size
+  set_attributes,  ///< mode, owner, times, extended attributes: recalls delegations only
+  get_attributes,  ///< a query for size or change (write delegations; v3 by policy)
+  remove,          ///< NFS REMOVE, SMB delete disposition
   rename_source,
   rename_target,     ///< the existing file that a rename replaces
   rename_ancestor,   ///< a directory is renamed: what is open below it counts
@@ -84,40 +84,40 @@ enum class Operation : std::uint8_t {
 
 enum class Status : std::uint8_t {
   ok,
-  blocked,           ///< parked; NotifyGranted follows (NLM)
-  denied,            ///< a held or reserved lock is in the way; the reply names it
-  lock_conflict,     ///< I/O into somebody's byte-range lock
-  share_conflict,    ///< access or deny modes of an open
+  blocked,         ///< parked; NotifyGranted follows (NLM)
+  denied,          ///< a held or reserved lock is in the way; the reply names it
+  lock_conflict,   ///< I/O into somebody's byte-range lock
+  share_conflict,  ///< access or deny modes of an open
   delete_pending,
-  file_open,         ///< remove or replace of a file that must not go
-  later,             ///< patience ended before the break did: JUKEBOX, DELAY
-  grace,             ///< new state during grace
+  file_open,  ///< remove or replace of a file that must not go
+  later,      ///< patience ended before the break did: JUKEBOX, DELAY
+  grace,      ///< new state during grace
   no_grace,
   reclaim_bad,       ///< not on record
   reclaim_conflict,  ///< collides with what was reclaimed
   complete_already,
   deadlock,
   cancelled,
-  closed,            ///< the open of a parked request went away
+  closed,  ///< the open of a parked request went away
   range_not_locked,
   unknown_client,
   unknown_open,
-  unknown_right,     ///< no such lease, oplock or delegation of this client
-  not_breaking,      ///< an acknowledgment that nobody asked for, or too late
-  ack_exceeds,       ///< acknowledged state is more than the break allows
-  key_in_use,        ///< the lease key belongs to another file
-  bad_mode,          ///< the open does not allow it (write lock without write access, ...)
-  expired,           ///< the client's lease ended and its state was given away
+  unknown_right,  ///< no such lease, oplock or delegation of this client
+  not_breaking,   ///< an acknowledgment that nobody asked for, or too late
+  ack_exceeds,    ///< acknowledged state is more than the break allows
+  key_in_use,     ///< the lease key belongs to another file
+  bad_mode,       ///< the open does not allow it (write lock without write access, ...)
+  expired,        ///< the client's lease ended and its state was given away
   revoked,
-  limit,             ///< a limit of core/limits.hpp is reached
-  journal_failed,    ///< the state cannot be made durable, so it is not promised
+  limit,           ///< a limit of core/limits.hpp is reached
+  journal_failed,  ///< the state cannot be made durable, so it is not promised
 };
 
 enum class LeaveReason : std::uint8_t {
-  free_all,         ///< NLM FREE_ALL
-  rebooted,         ///< SM_NOTIFY, a new incarnation was confirmed
-  disconnected,     ///< the last SMB session is gone
-  destroyed,        ///< DESTROY_CLIENTID
+  free_all,      ///< NLM FREE_ALL
+  rebooted,      ///< SM_NOTIFY, a new incarnation was confirmed
+  disconnected,  ///< the last SMB session is gone
+  destroyed,     ///< DESTROY_CLIENTID
   expired,
   administrator,
 };
@@ -137,7 +137,7 @@ std::string_view name(Flavour flavour);
 std::string_view name(LockMode mode);
 std::string_view name(Operation operation);
 std::string_view name(Status status);
-std::string name(Rights rights);   ///< "RWH", "RH", ..., "-"
-std::string name(Access access);   ///< "rwd", "r", ..., "-"
+std::string name(Rights rights);  ///< "RWH", "RH", ..., "-"
+std::string name(Access access);  ///< "rwd", "r", ..., "-"
 
 }  // namespace lockstep::core

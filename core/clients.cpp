@@ -1,0 +1,199 @@
+// Clients: identity, leases with courtesy, and what happens when one is gone.
+#include <algorithm>
+
+#include "core/state.hpp"
+
+namespace lockstep::core {
+
+void State::on(const ClientArrived& event) {
+  const auto key = std::make_pair(event.protocol, event.identity);
+  auto known = identities.find(key);
+  if (known != identities.end()) {
+    Client& client = clients.at(known->second);
+    client.address = event.address;
+    client.present = true;
+    if (client.lost_state && !grace) {
+      // What it lost is no longer on record: what it gets from now on may be reclaimed.
+      client.lost_state = client.on_record = false;
+    }
+    if (!event.label.empty()) client.label = event.label;
+    if (event.lease != 0) client.lease = event.lease;
+    touch_lease(client);
+    reply(event.request, Status::ok, ClientReply{client.id, true}, client.on_record);
+    return;
+  }
+  if (clients.size() >= limits.clients_max) return reply(event.request, Status::limit);
+  const ClientId id{++next_client};
+  Client& client = clients[id];
+  client.id = id;
+  client.present = true;
+  client.protocol = event.protocol;
+  client.identity = event.identity;
+  client.address = event.address;
+  client.label = event.label.empty() ? event.identity : event.label;
+  client.lease = event.lease;
+  identities.emplace(key, id);
+  touch_lease(client);
+  reply(event.request, Status::ok, ClientReply{id, false});
+}
+
+void State::touch_lease(Client& client) {
+  if (client.lease == 0 || client.lost_state) return;
+  drop_timer(client.lease_until, TimerKind::lease, client.id.value);
+  client.courtesy = false;
+  client.lease_until = now + client.lease;
+  set_timer(client.lease_until, TimerKind::lease, client.id.value);
+}
+
+/// The lease ran out: nothing is taken from the client until somebody wants it (RFC 8881 8.4.2.4).
+void State::lease_ended(Client& client) {
+  auto unanswered = [&](const auto& item) {
+    const Waiter& waiter = item.second;
+    if (waiter.client != &client) return false;
+    const auto* lock = std::get_if<LockRequested>(&waiter.body);
+    return !(lock && waiter.announced && lock->wait != Wait::queue && lock->wait != Wait::none);
+  };
+  auto running = [&](const auto& item) { return item.second.client == &client; };
+  if (std::ranges::any_of(waiters, unanswered) || std::ranges::any_of(accesses, running)) {
+    client.lease_until = now + client.lease;
+    return set_timer(client.lease_until, TimerKind::lease, client.id.value);
+  }
+  if (!client.has_state()) {
+    drop_state(client);
+    return forget(client);
+  }
+  if (client.courtesy) {
+    expire(client);
+    return forget(client);
+  }
+  client.courtesy = true;
+  client.lease_until = now + limits.courtesy;
+  set_timer(client.lease_until, TimerKind::lease, client.id.value);
+  std::vector<Waiter*> told;
+  for (auto& [arrival, waiter] : waiters) {
+    if (waiter.client == &client) told.push_back(&waiter);
+  }
+  for (Waiter* waiter : told) cancel(*waiter, Status::cancelled);
+  // Those who wait for anything of its are judged again: they may take it now.
+  for (auto& [id, right] : rights) {
+    if (right.client != &client) continue;
+    for (const Arrival arrival : right.waiting) wake(arrival);
+  }
+  for (auto& [key, owner] : owners) {
+    if (owner.client != client.id) continue;
+    for (const auto& holding : owner.holdings) wake_range(*holding.file, holding.hull);
+  }
+}
+
+void State::on(const ClientRenewed& event) {
+  if (Client* client = find_client(event.client)) touch_lease(*client);
+}
+
+void State::on(const ClientLeft& event) {
+  Client* client = find_client(event.client);
+  if (!client) return;
+  drop_state(*client);
+  if (client->protocol != Protocol::nlm) forget(*client);
+}
+
+void State::on(const HostRebooted& event) {
+  std::vector<Client*> hosts;
+  for (auto& [id, client] : clients) {
+    if (client.protocol != Protocol::nlm || client.host_state == event.state) continue;
+    const bool same = client.identity == event.name ||
+                      (!event.address.empty() && client.address == event.address);
+    if (same) hosts.push_back(&client);
+  }
+  for (Client* client : hosts) {
+    client->host_state = event.state;
+    drop_state(*client);
+    if (client->on_record) put_client_record(*client);
+  }
+}
+
+void State::on(const CallbackPathChanged& event) {
+  if (Client* client = find_client(event.client)) client->callback_up = event.up;
+}
+
+void State::record_client(Client& client) {
+  if (client.on_record) return;
+  client.on_record = true;
+  put_client_record(client);
+}
+
+void State::put_client_record(const Client& client) {
+  persist(ClientRecord{client.id, client.protocol, client.identity, client.address, client.label,
+                       client.host_state, client.lost_state});
+}
+
+/// Everything of a client goes at once; only then are those woken who waited for any of it.
+void State::drop_state(Client& client) {
+  std::vector<Waiter*> mine;
+  for (auto& [arrival, waiter] : waiters) {
+    if (waiter.client == &client) mine.push_back(&waiter);
+  }
+  for (Waiter* waiter : mine) cancel(*waiter, Status::cancelled);
+
+  std::vector<RequestId> callbacks;
+  for (const auto& [id, grant] : grants) {
+    if (grant.client == &client) callbacks.push_back(id);
+  }
+  for (const RequestId id : callbacks) {
+    emit(StopNotifying{id});
+    drop_grant(id);
+  }
+
+  std::vector<LockOwner*> its_owners;
+  for (auto at = owners.lower_bound(std::make_tuple(client.id, OpenId{}, std::string()));
+       at != owners.end() && std::get<0>(at->first) == client.id; ++at) {
+    its_owners.push_back(&at->second);
+  }
+  for (LockOwner* owner : its_owners) {
+    const auto holdings = owner->holdings;
+    for (const auto& holding : holdings) release_locks(*holding.file, *owner);
+    tidy(*owner);
+  }
+
+  std::vector<Open*> its_opens;
+  for (auto& [id, open] : opens) {
+    if (open.client == &client) its_opens.push_back(&open);
+  }
+  for (Open* open : its_opens) close(*open);
+
+  std::vector<Right*> its_rights;
+  for (auto& [id, right] : rights) {
+    if (right.client == &client) its_rights.push_back(&right);
+  }
+  for (Right* right : its_rights) drop_right(*right);
+}
+
+void State::forget(Client& client) {
+  if (client.on_record) {
+    erase_record(ClientRecord{client.id, client.protocol, client.identity, client.address,
+                              client.label, client.host_state, client.lost_state});
+  }
+  drop_timer(client.lease_until, TimerKind::lease, client.id.value);
+  for (auto& [request, access] : accesses) {
+    if (access.client == &client) access.client = nullptr;  // its I/O still ends one day
+  }
+  identities.erase({client.protocol, client.identity});
+  clients.erase(client.id);
+}
+
+/// A client whose lease ended is in somebody's way: mark, revoke, and let the other go on, in one
+/// step (RFC 8881 8.4.2.4, 8.4.3).
+void State::expire(Client& client) {
+  client.lost_state = true;
+  client.on_record = true;
+  put_client_record(client);
+  emit(Revoked{client.id, {}, {}, LeaveReason::expired});
+  drop_state(client);
+}
+
+bool State::expired_holder(Client* holder) {
+  if (!holder || !holder->courtesy || !holder->has_state()) return false;
+  expire(*holder);
+  return true;
+}
+
+}  // namespace lockstep::core

@@ -1,0 +1,334 @@
+// The one conflict relation: what stands in the way of a request, of whatever protocol.
+#include <algorithm>
+
+#include "core/state.hpp"
+
+namespace lockstep::core {
+
+std::optional<Cause> cause_of(Operation operation, const Policy& policy, Protocol protocol) {
+  switch (operation) {
+    case Operation::read:
+      return Cause::read;
+    case Operation::write:
+    case Operation::set_size:
+      return Cause::write;
+    case Operation::set_attributes:
+      return Cause::set_attributes;
+    case Operation::get_attributes:
+      return protocol == Protocol::nfs3 && policy.v3_getattr_breaks ? Cause::read
+                                                                    : Cause::get_attributes;
+    case Operation::remove:
+      return Cause::remove;
+    case Operation::rename_source:
+    case Operation::rename_target:
+    case Operation::rename_ancestor:
+    case Operation::link:
+      return Cause::rename;
+    case Operation::change_directory:
+      return Cause::change_directory;
+    case Operation::list_directory:
+      return std::nullopt;
+  }
+  return std::nullopt;
+}
+
+ConflictSeen::Trigger trigger_of(Cause cause) {
+  using Trigger = ConflictSeen::Trigger;
+  switch (cause) {
+    case Cause::read:
+      return Trigger::read;
+    case Cause::write:
+      return Trigger::write;
+    case Cause::lock_by_smb:
+    case Cause::lock_by_nfs:
+    case Cause::test_lock:
+      return Trigger::lock;
+    case Cause::open:
+    case Cause::open_for_write:
+    case Cause::open_conflict:
+    case Cause::overwrite:
+      return Trigger::open;
+    case Cause::remove:
+      return Trigger::remove;
+    case Cause::rename:
+      return Trigger::rename;
+    case Cause::set_attributes:
+    case Cause::get_attributes:
+    case Cause::change_directory:
+      return Trigger::other;
+  }
+  return Trigger::other;
+}
+
+ConflictSeen::Thing thing_of(Flavour flavour) {
+  const bool nfs = flavour == Flavour::delegation || flavour == Flavour::directory_delegation;
+  return nfs ? ConflictSeen::Thing::delegation : ConflictSeen::Thing::smb_lease;
+}
+
+bool State::is_own(const Right& right, const Asker& asker) const {
+  switch (right.flavour) {
+    case Flavour::oplock:
+      return asker.open && asker.open->id == right.open;
+    case Flavour::delegation:
+    case Flavour::directory_delegation:
+      return right.client == asker.client && !asker.anonymous;
+    case Flavour::none:
+    case Flavour::lease:
+    case Flavour::directory_lease:
+      break;
+  }
+  if (right.client != asker.client) return false;
+  if (asker.own == &right) return true;
+  if (asker.wish && asker.wish->flavour == right.flavour && asker.wish->key == right.key) {
+    return true;
+  }
+  return asker.parent && *asker.parent == right.key && right.flavour == Flavour::directory_lease;
+}
+
+std::vector<InTheWay> State::in_the_way(const Asker& asker, const Need& need) const {
+  std::vector<InTheWay> found;
+  const auto& row = break_table_cells::rows[static_cast<std::size_t>(need.cause)];
+  bool any = false;
+  for (std::size_t column = 0; column < kHelds; ++column) {
+    any = any || (need.file->held[column] != 0 && row[column].how != Breaking::How::keep);
+  }
+  if (!any) return found;
+  for (const auto& [id, right] : need.file->rights) {
+    if (right->rights.empty()) continue;
+    const Breaking breaking = row[static_cast<std::size_t>(right->held())];
+    if (breaking.how == Breaking::How::keep) continue;
+    if (is_own(*right, asker) && !breaking.own_too) continue;
+    found.push_back({right, breaking, need.cause});
+  }
+  return found;
+}
+
+/// Begins every break that the needs call for, all in one pass. The outcome names the rights whose
+/// break has to end first.
+Outcome State::break_rights(const Asker& asker, std::span<const Need> needs) {
+  std::vector<InTheWay> all;
+  for (bool again = true; again;) {
+    again = false;
+    all.clear();
+    for (const Need& need : needs) {
+      for (InTheWay& item : in_the_way(asker, need)) {
+        if (expired_holder(item.right->client)) {
+          again = true;
+          break;
+        }
+        all.push_back(item);
+      }
+      if (again) break;
+    }
+  }
+  Outcome outcome;
+  for (const InTheWay& item : all) {
+    // Nobody is there yet to answer for a recovered right.
+    if (item.right->recovered) return {WaitFor::grace, {}};
+  }
+  for (const InTheWay& item : all) {
+    Right& right = *item.right;
+    if (!right.breaking) {
+      const bool waits = item.breaking.how == Breaking::How::wait;
+      begin_break(right, item.breaking, item.cause, asker);
+      if (waits) outcome.breaks.push_back(&right);
+    } else if (item.breaking.how == Breaking::How::wait || !item.breaking.to.contains(right.to)) {
+      outcome.breaks.push_back(&right);
+    }
+  }
+  if (!outcome.breaks.empty()) outcome.wait_for = WaitFor::breaks;
+  return outcome;
+}
+
+namespace {
+
+bool clashes(Access access, Access deny, const Open& open) {
+  return access.meets(open.deny) || deny.meets(open.access);
+}
+
+bool any_counted(const std::array<std::uint32_t, 3>& counts, Access bits) {
+  for (std::size_t bit = 0; bit < counts.size(); ++bit) {
+    if (counts[bit] != 0 && (bits.bits() >> bit & 1) != 0) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+namespace {
+
+/// The first lock in the way is named; in grace a recovered one decides, wherever it lies.
+bool keep_looking(const HeldLock*& first, const HeldLock& lock, const File& file) {
+  if (!first || lock.recovered) first = &lock;
+  return file.recovered > 0 && !lock.recovered;
+}
+
+}  // namespace
+
+const Open* State::share_clash(const File& file, Access access, Access deny,
+                               const Open* except) const {
+  if (!any_counted(file.denying, access) && !any_counted(file.accessing, deny)) return nullptr;
+  const Open* first = nullptr;
+  for (const auto& [id, open] : file.opens) {
+    if (open == except || open->attributes_only || !clashes(access, deny, *open)) continue;
+    if (open->recovered || file.recovered == 0) return open;
+    if (!first) first = open;
+  }
+  return first;
+}
+
+/// An open whose deny mode forbids an operation that has no open of its own, or a removal.
+const Open* State::deny_clash(const File& file, const Asker& asker, Operation operation,
+                              const Policy& policy) const {
+  const Protocol protocol = asker.client->protocol;
+  Access wanted;
+  bool any_open = false;
+  switch (operation) {
+    case Operation::read:
+      wanted = AccessBit::read;
+      break;
+    case Operation::write:
+    case Operation::set_size:
+      wanted = AccessBit::write;
+      break;
+    case Operation::remove:
+      wanted = AccessBit::remove;
+      break;
+    case Operation::rename_target:
+      wanted = AccessBit::remove;
+      any_open = protocol == Protocol::smb;
+      break;
+    case Operation::rename_source:
+      if (protocol != Protocol::smb) return nullptr;
+      wanted = AccessBit::remove;
+      break;
+    default:
+      return nullptr;
+  }
+  const bool io = wanted != Access(AccessBit::remove);
+  if (io && asker.open) return nullptr;
+  if (!any_open && !any_counted(file.denying, wanted | Access(AccessBit::write))) return nullptr;
+  const Open* first = nullptr;
+  for (const auto& [id, open] : file.opens) {
+    if (open == asker.open || open->attributes_only) continue;
+    const bool by_smb = open->client->protocol == Protocol::smb;
+    bool denied = open->deny.meets(wanted);
+    if (any_open) {
+      denied = true;
+    } else if (io) {
+      const bool binding = by_smb || protocol == Protocol::nfs3 ? policy.smb_deny_on_nfs_io : true;
+      denied = denied && binding;
+    } else if (by_smb) {
+      denied = denied && !(policy.unlink_while_open && is_nfs(protocol));
+    } else {
+      denied = is_nfs4(open->client->protocol) && open->deny.has(AccessBit::write) &&
+               operation != Operation::rename_source;
+    }
+    if (!denied) continue;
+    if (open->recovered || file.recovered == 0) return open;
+    if (!first) first = open;
+  }
+  return first;
+}
+
+/// SMB: a directory is not renamed while anything below it is open.
+const Open* State::open_below(const File& file, const Asker& asker, FileId directory) const {
+  for (const auto& [id, open] : file.opens) {
+    if (open == asker.open || open->attributes_only) continue;
+    if (std::ranges::find(open->ancestors, directory) != open->ancestors.end()) return open;
+  }
+  return nullptr;
+}
+
+const HeldLock* State::clashing_lock(const File& file, const LockOwner* owner,
+                                     LockElement element) const {
+  const HeldLock* first = nullptr;
+  file.locks.visit_overlaps(element.range, [&](const HeldLock& lock) {
+    bool in_way = clash(lock.mode, element.mode);
+    // An open may lay shared locks over its own, but an exclusive one over nothing.
+    if (lock.owner == owner) in_way = owner->smb() && element.mode == LockMode::exclusive;
+    return !in_way || keep_looking(first, lock, file);
+  });
+  return first;
+}
+
+const QueuedLock* State::clashing_waiter(const File& file, const LockOwner* owner,
+                                         LockElement element, Arrival before,
+                                         bool reserved_only) const {
+  // Reservations are named first, then the earliest in the queue.
+  const QueuedLock* best = nullptr;
+  bool best_told = false;
+  if (file.lock_queue.empty()) return nullptr;
+  file.lock_queue.visit_overlaps(element.range, [&](const QueuedLock& queued) {
+    if (queued.owner == owner || !clash(queued.mode, element.mode)) return true;
+    const bool told = waiters.at(queued.id).told;
+    if (!told && (reserved_only || queued.id >= before)) return true;
+    const bool better =
+        !best || (told && !best_told) || (told == best_told && queued.id < best->id);
+    if (better) {
+      best = &queued;
+      best_told = told;
+    }
+    return true;
+  });
+  return best;
+}
+
+const HeldLock* State::io_clash(const File& file, const Asker& asker,
+                                const AccessRequested& request) const {
+  const bool resize = request.target.operation == Operation::set_size;
+  const bool smb = asker.client->protocol == Protocol::smb;
+  if (file.locks.empty() || request.range.empty() || (resize && smb)) return nullptr;
+  const bool write = request.target.operation != Operation::read;
+  const Protocol protocol = asker.client->protocol;
+  const HeldLock* first = nullptr;
+  file.locks.visit_overlaps(request.range, [&](const HeldLock& lock) {
+    if (!write && lock.mode == LockMode::shared) return true;
+    bool in_way = false;
+    const bool own_open = lock.owner->smb() && lock.owner->open == request.open;
+    if (protocol == Protocol::smb) {
+      in_way = own_open ? write && lock.mode == LockMode::shared : true;
+    } else if (lock.owner->smb()) {
+      in_way = request.policy.smb_ranges_on_nfs_io;
+    } else if (request.policy.nfs_ranges_on_nfs_io) {
+      const Client* holder = find_client(lock.owner->client);
+      in_way = lock.owner->client != asker.client->id &&
+               !(holder && holder->address == asker.client->address);
+    }
+    return !in_way || keep_looking(first, lock, file);
+  });
+  return first;
+}
+
+Holder State::holder_of(const HeldLock& lock) const {
+  const Client& client = clients.at(lock.owner->client);
+  return {Holder::Kind::lock, client.protocol,  client.id,  client.label,
+          lock.owner->name,   lock.owner->open, lock.range, lock.mode};
+}
+
+Holder State::holder_of(const QueuedLock& waiter) const {
+  const Client& client = clients.at(waiter.owner->client);
+  return {Holder::Kind::reservation, client.protocol,    client.id,    client.label,
+          waiter.owner->name,        waiter.owner->open, waiter.range, waiter.mode};
+}
+
+Holder State::holder_of(const Open& open) const {
+  return {Holder::Kind::open, open.client->protocol,
+          open.client->id,    open.client->label,
+          open.owner,         open.id,
+          Range::whole(),     LockMode::exclusive};
+}
+
+Holder State::holder_of(const Right& right) const {
+  const LockMode mode = right.rights.has(RightBit::write) ? LockMode::exclusive : LockMode::shared;
+  return {Holder::Kind::right,
+          right.client->protocol,
+          right.client->id,
+          right.client->label,
+          {},
+          right.open,
+          Range::whole(),
+          mode};
+}
+
+}  // namespace lockstep::core

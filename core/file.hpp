@@ -1,0 +1,172 @@
+// One file: its opens, ranges, caching rights, accesses in flight and the queue of those who wait.
+#pragma once
+
+#include <array>
+#include <map>
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "core/break_table.hpp"
+#include "core/event.hpp"
+#include "core/lock_table.hpp"
+#include "core/view.hpp"
+
+namespace lockstep::core {
+
+using Arrival = std::uint64_t;  ///< a waiter's place in the one queue
+
+struct Client {
+  ClientId id;
+  Protocol protocol = Protocol::nfs3;
+  std::string identity, address, label;
+  Nanos lease = 0;
+  Nanos lease_until = kNever;
+  bool courtesy = false;
+  bool lost_state = false;
+  bool callback_up = false;
+  bool on_record = false;
+  bool present = false;     ///< it has shown itself in this server run
+  bool reclaiming = false;  ///< on the roster of grace and not done
+  bool completed = false;   ///< RECLAIM_COMPLETE was said in this incarnation
+  std::int32_t host_state = 0;
+  std::uint32_t opens = 0, locks = 0, rights = 0, waiters = 0;
+  std::uint32_t unclaimed = 0;  ///< recovered things of its that nobody reclaimed yet
+  bool has_state() const { return opens + locks + rights > 0; }
+};
+
+struct Right {
+  RightId id;
+  Client* client = nullptr;
+  File* file = nullptr;
+  Flavour flavour = Flavour::lease;
+  LeaseKey key;
+  OpenId open;  ///< oplocks
+  bool version2 = false;
+  std::uint16_t epoch = 0;
+  Rights rights;
+  bool recovered = false;
+  bool on_record = false;
+  std::uint32_t opens = 0;       ///< that stand under it
+  std::uint32_t data_opens = 0;  ///< of these, not attribute-only
+  Nanos since = 0;
+
+  bool breaking = false;
+  Rights to;
+  Nanos deadline = kNever, break_since = 0;
+  std::vector<Arrival> waiting;  ///< who waits for the end of the break
+  // Why the break began, for the report of its end; only when it crosses the families.
+  bool crossing = false;
+  Protocol breaker = Protocol::nfs3;
+  ClientId breaker_client;
+  ConflictSeen::Trigger trigger = ConflictSeen::Trigger::other;
+
+  Held held() const { return held_as(flavour, rights); }
+};
+
+struct Open {
+  OpenId id;
+  Client* client = nullptr;
+  File* file = nullptr;
+  std::string owner;
+  Access access, deny;
+  /// NFSv4: the access and deny of each OPEN of the owner, for OPEN_DOWNGRADE.
+  std::vector<std::pair<Access, Access>> asked;
+  /// What was on record at the restart: in grace it may be reclaimed in parts.
+  Access recorded_access, recorded_deny;
+  Right* right = nullptr;
+  std::vector<FileId> ancestors;
+  bool attributes_only = false;
+  bool recovered = false;
+  bool reclaimed = false;
+  bool on_record = false;
+};
+
+/// What was let through and has not ended.
+struct InFlight {
+  RequestId request;
+  Client* client = nullptr;
+  RightId own_right;  ///< that of its open: not "another key"
+  OpenId open;
+  std::vector<std::pair<File*, Operation>> targets;
+  Range range;
+};
+
+/// An NLM_GRANTED that was not answered yet.
+struct PendingGrant {
+  RequestId request;
+  Client* client = nullptr;
+  File* file = nullptr;
+  LockOwner* owner = nullptr;
+  LockElement element;
+  std::vector<EarlierMode> before;  ///< what the owner held in the range before the grant
+};
+
+struct Bar {
+  ClientId client;
+  Cause cause = Cause::read;
+  Nanos until = 0;
+};
+
+struct QueuedLock {
+  Range range;
+  std::uint64_t id = 0;  ///< the arrival
+  LockOwner* owner = nullptr;
+  LockMode mode = LockMode::exclusive;
+};
+
+using WaitingRequest =
+    std::variant<OpenRequested, LockRequested, LockTested, AccessRequested, DispositionSet>;
+
+enum class WaitFor : std::uint8_t { nothing, breaks, locks, accesses, grace, reserved };
+
+struct Waiter {
+  Arrival arrival = 0;
+  RequestId request;
+  Client* client = nullptr;
+  WaitingRequest body;
+  WaitFor wait_for = WaitFor::nothing;
+  std::uint32_t breaks_left = 0;
+  bool announced = false;  ///< Parked, blocked or denied was said
+  bool told = false;       ///< NFSv4: NotifyLock was sent
+  Nanos since = 0, until = kNever;
+  LockOwner* owner = nullptr;  ///< of a lock request that stands in the lock queue
+  std::vector<File*> files;
+};
+
+class File {
+ public:
+  explicit File(FileId file_id) : id(file_id) {}
+
+  const FileId id;
+  LockTable locks;
+  std::map<OpenId, Open*> opens;
+  std::map<RightId, Right*> rights;
+  IntervalTree<QueuedLock> lock_queue;
+  std::vector<Arrival> waiters;  ///< all requests parked on this file
+  std::vector<InFlight*> accesses;
+  std::vector<RequestId> grants;  ///< NLM callbacks that are out
+  std::vector<Bar> bars;
+  Nanos no_delegation_until = 0;
+  bool delete_pending = false;
+  RequestId removing;  ///< the close that was told to remove the name
+
+  // Counts, so that the usual question needs no search.
+  std::array<std::uint32_t, kHelds> held{};  ///< rights by column of the break table
+  std::array<std::uint32_t, 3> accessing{};  ///< data opens with the access bit
+  std::array<std::uint32_t, 3> denying{};    ///< data opens with the deny bit
+  std::uint32_t data_opens = 0;
+  std::uint32_t smb_opens = 0;
+  std::uint32_t oplocks = 0;
+  std::uint32_t nfs_locks = 0;
+  std::uint32_t recovered = 0;  ///< opens, locks and rights not reclaimed yet
+
+  bool idle() const {
+    return locks.empty() && opens.empty() && rights.empty() && waiters.empty() &&
+           accesses.empty() && grants.empty() && bars.empty() && !delete_pending && !removing &&
+           no_delegation_until == 0;
+  }
+};
+
+}  // namespace lockstep::core

@@ -1,0 +1,167 @@
+// The invariants of the spec, under its names, over the real state. Slow and plain on purpose:
+// they are asked by tests and by the simulator after every event.
+#include <algorithm>
+#include <set>
+
+#include "core/state.hpp"
+
+namespace lockstep::core {
+
+namespace {
+
+using Broken = std::optional<std::string>;
+
+std::string text(const Range& range) {
+  return std::to_string(range.first) + "-" + std::to_string(range.last);
+}
+
+Broken lock_exclusion(const File& file) {
+  std::vector<HeldLock> locks;
+  file.locks.visit_all([&](const HeldLock& lock) { locks.push_back(lock); });
+  for (std::size_t i = 0; i < locks.size(); ++i) {
+    for (std::size_t j = 0; j < i; ++j) {
+      const HeldLock &a = locks[i], &b = locks[j];
+      if (!a.range.overlaps(b.range)) continue;
+      if (a.owner != b.owner && clash(a.mode, b.mode)) {
+        return "LockExclusion: " + text(a.range) + " and " + text(b.range);
+      }
+      if (a.owner == b.owner && !a.owner->smb()) {
+        return "RangeCanonical: " + text(a.range) + " and " + text(b.range);
+      }
+    }
+  }
+  return {};
+}
+
+Broken share_reservation(const File& file) {
+  for (const auto& [id, a] : file.opens) {
+    for (const auto& [other_id, b] : file.opens) {
+      if (id == other_id || a->attributes_only || b->attributes_only) continue;
+      if (a->access.meets(b->deny)) {
+        return "ShareReservation: opens " + std::to_string(id.value) + " and " +
+               std::to_string(other_id.value);
+      }
+    }
+  }
+  return {};
+}
+
+Broken lease_exclusion(const File& file) {
+  for (const auto& [id, right] : file.rights) {
+    if (right->breaking && !right->rights.contains(right->to)) return "BreakIsDowngrade";
+    if (right->breaking && right->to == right->rights) return "BreakIsDowngrade: same state";
+    if (!right->rights.has(RightBit::write) || right->breaking) continue;
+    for (const auto& [other_id, other] : file.rights) {
+      if (other != right && !other->rights.empty()) {
+        return "LeaseExclusion: right " + std::to_string(id.value) + " beside " +
+               std::to_string(other_id.value);
+      }
+    }
+    for (const auto& [open_id, open] : file.opens) {
+      const bool own = right->flavour == Flavour::oplock       ? right->open == open_id
+                       : right->flavour == Flavour::delegation ? open->client == right->client
+                                                               : open->right == right;
+      if (!own && !open->attributes_only) {
+        return "LeaseExclusion: right " + std::to_string(id.value) + " beside open " +
+               std::to_string(open_id.value);
+      }
+    }
+    Broken broken;
+    file.locks.visit_all([&](const HeldLock& lock) {
+      if (!lock.owner->smb() && lock.owner->client != right->client->id) {
+        broken = "LockVsLease: right " + std::to_string(id.value);
+      }
+    });
+    if (broken) return broken;
+  }
+  return {};
+}
+
+Broken lease_needs_open(const File& file) {
+  for (const auto& [id, right] : file.rights) {
+    const bool leased =
+        right->flavour == Flavour::lease || right->flavour == Flavour::directory_lease;
+    std::uint32_t opens = 0;
+    for (const auto& [open_id, open] : file.opens) opens += open->right == right ? 1 : 0;
+    if (leased && (opens == 0 || opens != right->opens)) {
+      return "LeaseNeedsOpen: right " + std::to_string(id.value);
+    }
+    if (right->flavour == Flavour::oplock && !file.opens.contains(right->open)) {
+      return "LeaseNeedsOpen: oplock " + std::to_string(id.value);
+    }
+  }
+  return {};
+}
+
+Broken counts(const File& file) {
+  std::array<std::uint32_t, kHelds> held{};
+  for (const auto& [id, right] : file.rights) {
+    if (!right->rights.empty()) ++held[static_cast<std::size_t>(right->held())];
+  }
+  if (held != file.held) return "Counts: rights by column";
+  std::uint32_t data = 0, recovered = 0, nfs = 0;
+  for (const auto& [id, open] : file.opens) {
+    data += open->attributes_only ? 0 : 1;
+    recovered += open->recovered ? 1 : 0;
+  }
+  for (const auto& [id, right] : file.rights) recovered += right->recovered ? 1 : 0;
+  file.locks.visit_all([&](const HeldLock& lock) {
+    nfs += lock.owner->smb() ? 0 : 1;
+    recovered += lock.recovered ? 1 : 0;
+  });
+  if (data != file.data_opens) return "Counts: data opens";
+  if (nfs != file.nfs_locks) return "Counts: NFS locks";
+  if (recovered != file.recovered) return "Counts: recovered";
+  return {};
+}
+
+}  // namespace
+
+std::optional<std::string> State::check_invariants() const {
+  for (const auto& [id, file] : files) {
+    for (const auto& check :
+         {lock_exclusion, share_reservation, lease_exclusion, lease_needs_open, counts}) {
+      if (Broken broken = check(file)) return *broken + " on file " + std::to_string(id.node);
+    }
+  }
+  for (const auto& [arrival, waiter] : waiters) {
+    const std::string who = std::to_string(waiter.request.value);
+    if (!clients.contains(waiter.client->id)) return "WaitersOfDead: " + who;
+    if (waiter.wait_for == WaitFor::breaks) {
+      if (waiter.breaks_left == 0) return "NoLostWakeup: waits for no break: " + who;
+    } else if (waiter.wait_for == WaitFor::grace) {
+      if (!grace) return "NoLostWakeup: waits for a grace that is over: " + who;
+    } else if (waiter.wait_for == WaitFor::locks) {
+      const auto& lock = std::get<LockRequested>(waiter.body);
+      const File& file = *waiter.files.front();
+      bool blocked = clashing_lock(file, waiter.owner, lock.element) != nullptr ||
+                     clashing_waiter(file, waiter.owner, lock.element, arrival, false) != nullptr;
+      for (const RequestId id : file.grants) {
+        const PendingGrant& grant = grants.at(id);
+        blocked = blocked ||
+                  (grant.owner == waiter.owner && grant.element.range.overlaps(lock.element.range));
+      }
+      if (!blocked) return "NoLostWakeup: " + who;
+    } else if (waiter.wait_for == WaitFor::accesses) {
+      bool any = false;
+      for (const File* file : waiter.files) any = any || !file->accesses.empty();
+      if (!any) return "NoLostWakeup: waits for no access: " + who;
+    }
+  }
+  for (const auto& [id, right] : rights) {
+    if (right.breaking && (right.deadline == kNever || right.deadline < now)) {
+      return "BreakEnds: right " + std::to_string(id.value) + " has no deadline";
+    }
+  }
+  for (const auto& [id, client] : clients) {
+    std::uint32_t count = 0;
+    for (const auto& [open_id, open] : opens) count += open.client == &client ? 1 : 0;
+    if (count != client.opens) return "Counts: opens of client " + std::to_string(id.value);
+  }
+  for (const auto& [key, owner] : owners) {
+    if (!clients.contains(owner.client)) return "WaitersOfDead: lock owner";
+  }
+  return std::nullopt;
+}
+
+}  // namespace lockstep::core

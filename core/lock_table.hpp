@@ -1,0 +1,114 @@
+// The byte-range locks of one file: POSIX-merging (NLM, NFSv4) and SMB-stacking owners in one
+// interval structure, so that every conflict is found in one place.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/interval_tree.hpp"
+#include "core/vocabulary.hpp"
+
+namespace lockstep::core {
+
+class File;
+
+/// A lock owner of any protocol: (client, owner bytes) or, for SMB, the open. One object per owner,
+/// as long as it holds or waits for anything; compared by address, never ordered by it.
+struct LockOwner {
+  ClientId client;
+  OpenId open;       ///< SMB: the owner itself
+  std::string name;  ///< NLM, NFSv4: raw bytes
+  bool smb() const { return static_cast<bool>(open); }
+
+  /// Its locks on one file: how many, within which bytes, and (NFSv4) through which open.
+  struct Holding {
+    File* file = nullptr;
+    std::uint32_t count = 0;
+    Range hull;
+    OpenId through;
+  };
+  std::vector<Holding> holdings;
+  std::uint32_t grants = 0;            ///< NLM callbacks of its that are out
+  std::vector<std::uint64_t> waiting;  ///< arrival numbers of its queued lock requests
+  Holding* holding(const File* file);
+  const Holding* holding(const File* file) const;
+};
+
+struct HeldLock {
+  Range range;
+  std::uint64_t id = 0;
+  LockOwner* owner = nullptr;
+  Nanos since = 0;
+  LockMode mode = LockMode::exclusive;
+  bool recovered = false;
+};
+
+/// What a change to the table did, record by record.
+struct LockChanges {
+  std::vector<HeldLock> put;     ///< new, or changed under the same id
+  std::vector<HeldLock> erased;  ///< as they were
+  Range touched{kEndOfFile, 0};  ///< the hull of all bytes whose lock changed; empty: nothing did
+  bool any() const { return !put.empty() || !erased.empty(); }
+  void clear() {
+    put.clear();
+    erased.clear();
+    touched = {kEndOfFile, 0};
+  }
+};
+
+/// One part of what an owner held before a grant: so that a refused grant can be undone.
+struct EarlierMode {
+  Range range;
+  LockMode mode = LockMode::shared;
+};
+
+class LockTable {
+ public:
+  bool empty() const { return tree_.empty(); }
+  std::size_t size() const { return tree_.size(); }
+
+  /// POSIX: afterwards the owner holds `range` in `mode`, whatever it held there before.
+  void set(File* file, LockOwner& owner, Range range, LockMode mode, bool recovered, Nanos now,
+           std::uint64_t& next_id, LockChanges& changes);
+  /// POSIX: afterwards the owner holds nothing in `range`.
+  void clear(File* file, LockOwner& owner, Range range, std::uint64_t& next_id,
+             LockChanges& changes);
+  /// SMB: one more lock, beside whatever is there.
+  void stack(File* file, LockOwner& owner, Range range, LockMode mode, bool recovered, Nanos now,
+             std::uint64_t& next_id, LockChanges& changes);
+  /// SMB: takes away one lock of exactly this range, an exclusive one first. False: none there.
+  bool unstack(File* file, LockOwner& owner, Range range, LockChanges& changes);
+  /// Every lock of the owner on this file.
+  void release_all(File* file, LockOwner& owner, LockChanges& changes);
+  /// A lock with a known id, from a record or a snapshot.
+  void restore(File* file, const HeldLock& lock);
+  /// SMB: the owner's recovered lock of exactly this range and mode is recovered no more.
+  bool claim(File* file, LockOwner& owner, LockElement element, LockChanges& changes);
+  /// SMB: the owner's recovered locks of exactly this range go.
+  void drop_recovered(File* file, LockOwner& owner, Range range, LockChanges& changes);
+
+  /// Whether every byte is held by the owner in at least `mode`.
+  bool covers(const LockOwner& owner, Range range, LockMode mode) const;
+  /// What the owner holds within `range`, cut to it.
+  std::vector<EarlierMode> held_within(const LockOwner& owner, Range range) const;
+
+  template <class Visit>
+  void visit_overlaps(Range range, Visit visit) const {
+    tree_.visit_overlaps(range, visit);
+  }
+  template <class Visit>
+  void visit_all(Visit visit) const {
+    tree_.visit_all(visit);
+  }
+
+ private:
+  void insert(File* file, const HeldLock& lock, LockChanges& changes);
+  void remove(File* file, const HeldLock& lock, LockChanges& changes);
+  std::vector<HeldLock> exactly(const LockOwner& owner, Range range) const;
+  std::vector<HeldLock> of_owner(const LockOwner& owner, Range range) const;
+
+  IntervalTree<HeldLock> tree_;
+};
+
+}  // namespace lockstep::core

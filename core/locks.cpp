@@ -1,0 +1,498 @@
+// Byte-range locks of all protocols: judged, queued, granted, released.
+#include <algorithm>
+
+#include "core/state.hpp"
+
+namespace lockstep::core {
+
+namespace {
+
+LockRecord record_of(const HeldLock& lock, const File& file, OpenId through) {
+  return {lock.id,
+          lock.owner->client,
+          lock.owner->smb() ? lock.owner->open : through,
+          lock.owner->name,
+          file.id,
+          lock.range,
+          lock.mode};
+}
+
+ConflictSeen::Thing lock_thing(Protocol holder) {
+  return holder == Protocol::smb ? ConflictSeen::Thing::smb_lock : ConflictSeen::Thing::nfs_lock;
+}
+
+}  // namespace
+
+// ---- Owners ------------------------------------------------------------------------------------
+
+LockOwner& State::owner_of(Client& client, OpenId open, std::string_view name) {
+  const OpenId key_open = client.protocol == Protocol::smb ? open : OpenId{};
+  auto key = std::make_tuple(client.id, key_open, std::string(name));
+  auto [at, made] = owners.try_emplace(std::move(key));
+  if (made) {
+    at->second.client = client.id;
+    at->second.open = key_open;
+    at->second.name = std::string(name);
+  }
+  return at->second;
+}
+
+const LockOwner* State::find_owner(ClientId client, OpenId open, std::string_view name) const {
+  const Client* known = find_client(client);
+  const bool smb = known && known->protocol == Protocol::smb;
+  auto at = owners.find(std::make_tuple(client, smb ? open : OpenId{}, std::string(name)));
+  return at == owners.end() ? nullptr : &at->second;
+}
+
+/// Forgets an owner that holds and waits for nothing.
+void State::tidy(LockOwner& owner) {
+  std::erase_if(owner.holdings, [](const LockOwner::Holding& held) { return held.count == 0; });
+  if (owner.holdings.empty() && owner.waiting.empty() && owner.grants == 0) {
+    owners.erase(std::make_tuple(owner.client, owner.open, owner.name));
+  }
+}
+
+bool State::on_record(const Client& client, OpenId open) const {
+  if (client.protocol != Protocol::smb) return true;
+  auto at = opens.find(open);
+  return at != opens.end() && at->second.on_record;
+}
+
+/// Takes over what a change of the table means: records, counts, wakes.
+void State::lock_changed(File& file, const LockChanges& changes, const LockOwner* by) {
+  if (!changes.any()) return;
+  const Protocol protocol = clients.at(by->client).protocol;
+  Client& client = clients.at(by->client);
+  const LockOwner::Holding* holding = by->holding(&file);
+  const OpenId through = holding ? holding->through : OpenId{};
+  if (on_record(client, by->open)) {
+    if (!changes.put.empty()) record_client(client);
+    auto still_there = [&](std::uint64_t id) {
+      return std::ranges::any_of(changes.put, [id](const HeldLock& put) { return put.id == id; });
+    };
+    for (const HeldLock& lock : changes.put) persist(record_of(lock, file, through));
+    for (const HeldLock& lock : changes.erased) {
+      if (!still_there(lock.id)) erase_record(record_of(lock, file, through));
+    }
+  }
+  client.locks += static_cast<std::uint32_t>(changes.put.size());
+  client.locks -= static_cast<std::uint32_t>(changes.erased.size());
+  if (protocol != Protocol::smb) {
+    file.nfs_locks += static_cast<std::uint32_t>(changes.put.size());
+    file.nfs_locks -= static_cast<std::uint32_t>(changes.erased.size());
+  }
+  for (const HeldLock& lock : changes.erased) {
+    if (lock.recovered) claimed(client, file);
+  }
+  for (const HeldLock& lock : changes.put) {
+    if (lock.recovered) {
+      ++client.unclaimed;
+      ++file.recovered;
+    }
+  }
+  if (!changes.erased.empty()) wake_range(file, changes.touched);
+  untidy(file);
+}
+
+void State::release_locks(File& file, LockOwner& owner) {
+  LockChanges changes;
+  file.locks.release_all(&file, owner, changes);
+  lock_changed(file, changes, &owner);
+}
+
+// ---- Asking ------------------------------------------------------------------------------------
+
+void State::on(const LockRequested& event) { run(event); }
+void State::on(const LockTested& event) { run(event); }
+
+/// A request that was told `blocked` or `denied` had its reply.
+void State::answer(const LockRequested& event, Arrival arrival, Status status, ReplyBody body) {
+  auto at = waiters.find(arrival);
+  const bool had_it = at != waiters.end() && at->second.announced &&
+                      (event.wait == Wait::callback || event.wait == Wait::reserve);
+  if (!had_it) reply(event.request, status, std::move(body));
+}
+
+Outcome State::attempt(const LockRequested& event, Arrival arrival) {
+  auto refuse = [&](Status status) {
+    answer(event, arrival, status);
+    return Outcome{};
+  };
+  Client* client = find_client(event.client);
+  if (!client) return refuse(Status::unknown_client);
+  touch_lease(*client);
+  const bool smb = client->protocol == Protocol::smb;
+  if (smb || event.open) {
+    auto open = opens.find(event.open);
+    const bool mine = open != opens.end() && open->second.client == client;
+    if (mine && smb && (open->second.access & Access{AccessBit::read, AccessBit::write}).empty()) {
+      return refuse(Status::bad_mode);
+    }
+    if (!mine || open->second.file->id != event.file) return refuse(Status::unknown_open);
+    const AccessBit needed =
+        event.element.mode == LockMode::exclusive ? AccessBit::write : AccessBit::read;
+    if (is_nfs4(client->protocol) && !open->second.access.has(needed)) {
+      return refuse(Status::bad_mode);
+    }
+  }
+  if (event.more.size() >= limits.elements_per_request_max || client->locks >= limits.locks_max) {
+    return refuse(Status::limit);
+  }
+  if (journal_failed && on_record(*client, event.open)) return refuse(Status::journal_failed);
+  File& file = this->file(event.file);
+  untidy(file);
+  LockOwner& owner = owner_of(*client, event.open, event.owner);
+  Outcome outcome = judge_lock(event, arrival, file, owner);
+  if (outcome.done()) {
+    // The owner may be gone with its last lock, or be needed by a waiter: look it up anew.
+    auto still = owners.find(std::make_tuple(client->id, smb ? event.open : OpenId{}, event.owner));
+    if (still != owners.end()) tidy(still->second);
+  }
+  return outcome;
+}
+
+Outcome State::judge_lock(const LockRequested& event, Arrival arrival, File& file,
+                          LockOwner& owner) {
+  Client& client = clients.at(event.client);
+  const bool smb = client.protocol == Protocol::smb;
+  if (auto reclaimed = reclaim_lock(event, file, owner)) return *reclaimed;
+  if (grace_gates(client)) return wait_for_grace(event.request, client);
+  if (arrival == kNotQueued && !smb && repeats(event, file, owner)) return {};
+
+  Asker asker;
+  asker.client = &client;
+  if (auto open = opens.find(event.open); open != opens.end()) {
+    asker.open = &open->second;
+    asker.own = open->second.right;
+  }
+  const Need need{&file, smb ? Cause::lock_by_smb : Cause::lock_by_nfs};
+  Outcome outcome = break_rights(asker, {&need, 1});
+  if (outcome.wait_for == WaitFor::grace) return wait_for_grace(event.request, client);
+  if (!outcome.done()) return outcome;
+  if (auto blocked = blocked_by_locks(event, arrival, file, owner)) return *blocked;
+  if (access_in_flight_clashes(file, owner, client, event.element)) {
+    return {WaitFor::accesses, {}};
+  }
+  pass_bars(client, {&need, 1});
+  return grant_lock(event, arrival, file, owner);
+}
+
+/// Held ranges, reservations and the queue; nothing when none of them is in the way.
+std::optional<Outcome> State::blocked_by_locks(const LockRequested& event, Arrival arrival,
+                                               File& file, LockOwner& owner) {
+  Client& client = clients.at(event.client);
+  const bool smb = client.protocol == Protocol::smb;
+  std::vector<LockElement> elements{event.element};
+  elements.insert(elements.end(), event.more.begin(), event.more.end());
+  const bool completes_break = std::ranges::any_of(file.rights, [&](const auto& item) {
+    return item.second->breaking && item.second->client == &client;
+  });
+  for (const LockElement& element : elements) {
+    const HeldLock* held = clashing_lock(file, &owner, element);
+    while (held && expired_holder(find_client(held->owner->client))) {
+      held = clashing_lock(file, &owner, element);
+    }
+    if (held && held->recovered) return wait_for_grace(event.request, client);
+    if (held) return wait_or_deny(event, arrival, file, owner, element, holder_of(*held));
+    const bool own_bytes =
+        !smb && !element.range.empty() && file.locks.covers(owner, element.range, LockMode::shared);
+    const bool reserved_only = event.wait == Wait::none || own_bytes || completes_break;
+    const Arrival place = std::min(arrival, place_of(owner, file, element));
+    const QueuedLock* queued = clashing_waiter(file, &owner, element, place, reserved_only);
+    if (queued) {
+      return wait_or_deny(event, arrival, file, owner, element, holder_of(*queued));
+    }
+  }
+  // Two GRANTED calls of one owner about the same bytes could not be undone apart.
+  if (event.wait == Wait::callback && arrival != kNotQueued && owner.grants > 0) {
+    for (const RequestId id : file.grants) {
+      const PendingGrant& grant = grants.at(id);
+      if (grant.owner == &owner && grant.element.range.overlaps(event.element.range)) {
+        return Outcome{WaitFor::locks, {}};
+      }
+    }
+  }
+  // An SMB array must not clash within itself either.
+  for (std::size_t i = 1; smb && i < elements.size(); ++i) {
+    for (std::size_t j = 0; j < i; ++j) {
+      if (elements[i].mode == LockMode::exclusive &&
+          elements[i].range.overlaps(elements[j].range)) {
+        Holder self{Holder::Kind::lock, client.protocol,   client.id,       client.label, {},
+                    event.open,         elements[j].range, elements[j].mode};
+        return wait_or_deny(event, arrival, file, owner, elements[i], std::move(self));
+      }
+    }
+  }
+  return std::nullopt;
+}
+
+/// A NFSv4 client asks again for what it waits for: it is judged at the place that it has.
+Arrival State::place_of(const LockOwner& owner, const File& file, LockElement element) const {
+  if (owner.smb()) return kNotQueued;
+  for (const Arrival queued : owner.waiting) {
+    const Waiter& waiter = waiters.at(queued);
+    const auto& asked = std::get<LockRequested>(waiter.body);
+    if (asked.wait == Wait::reserve && waiter.files.front() == &file &&
+        asked.element.range.contains(element.range)) {
+      return queued;
+    }
+  }
+  return kNotQueued;
+}
+
+Outcome State::wait_or_deny(const LockRequested& event, Arrival arrival, File& file,
+                            LockOwner& owner, const LockElement& element, Holder holder) {
+  const Protocol asking = clients.at(event.client).protocol;
+  if (event.wait == Wait::none || !event.more.empty()) {
+    if (crosses(asking, holder.protocol)) {
+      emit(ConflictSeen{asking, lock_thing(holder.protocol), ConflictSeen::Resolution::denied,
+                        ConflictSeen::Trigger::lock, file.id, event.client, holder.client, false,
+                        0});
+    }
+    answer(event, arrival, Status::denied, std::move(holder));
+    return {};
+  }
+  const bool queued = arrival != kNotQueued;
+  const Waiter* waiter = queued ? &waiters.at(arrival) : nullptr;
+  if (waiter && waiter->wait_for == WaitFor::locks) return {WaitFor::locks, {}};
+  const bool had_reply = waiter && waiter->announced && event.wait != Wait::queue;
+  if (!queued && event.wait == Wait::reserve) {
+    for (const Arrival other : owner.waiting) {
+      const Waiter& same = waiters.at(other);
+      if (same.files.front() == &file &&
+          std::get<LockRequested>(same.body).element == event.element) {
+        reply(event.request, Status::denied, std::move(holder));
+        return {};
+      }
+    }
+  }
+  if (closes_cycle(file, owner, element, arrival)) {
+    if (!had_reply) reply(event.request, Status::deadlock);
+    return {};
+  }
+  const Client& client = clients.at(event.client);
+  if (!queued && (file.waiters.size() >= limits.waiters_per_file_max ||
+                  client.waiters >= limits.waiters_per_client_max)) {
+    reply(event.request, Status::limit);
+    return {};
+  }
+  if (event.wait == Wait::reserve && !had_reply) {
+    reply(event.request, Status::denied, std::move(holder));
+  }
+  return {WaitFor::locks, {}};
+}
+
+/// A blocking LOCK that is queued already: it is told so again, and keeps its place.
+bool State::repeats(const LockRequested& event, File& file, LockOwner& owner) {
+  if (event.wait != Wait::callback) return false;
+  for (const Arrival queued : owner.waiting) {
+    const Waiter& waiter = waiters.at(queued);
+    const auto& same = std::get<LockRequested>(waiter.body);
+    if (waiter.files.front() == &file && same.element == event.element &&
+        same.wait == Wait::callback) {
+      reply(event.request, Status::blocked);
+      return true;
+    }
+  }
+  return false;
+}
+
+// ---- Granting ----------------------------------------------------------------------------------
+
+Outcome State::grant_lock(const LockRequested& event, Arrival arrival, File& file,
+                          LockOwner& owner) {
+  Client& client = clients.at(event.client);
+  const bool smb = client.protocol == Protocol::smb;
+  const bool queued = arrival != kNotQueued;
+  if (queued && event.wait == Wait::reserve) {
+    // Not the lock itself: its turn. The owner has to come and take it.
+    Waiter& waiter = waiters.at(arrival);
+    if (!waiter.told) {
+      waiter.told = true;
+      emit(NotifyLock{client.id, event.owner, file.id});
+    }
+    return {WaitFor::reserved, {}};
+  }
+  LockChanges changes;
+  std::vector<EarlierMode> before;
+  if (smb) {
+    file.locks.stack(&file, owner, event.element.range, event.element.mode, false, now, next_lock,
+                     changes);
+    for (const LockElement& element : event.more) {
+      file.locks.stack(&file, owner, element.range, element.mode, false, now, next_lock, changes);
+    }
+  } else {
+    stop_grants(file, owner, event.element.range);
+    if (queued) before = file.locks.held_within(owner, event.element.range);
+    file.locks.set(&file, owner, event.element.range, event.element.mode, false, now, next_lock,
+                   changes);
+    if (LockOwner::Holding* holding = owner.holding(&file)) holding->through = event.open;
+  }
+  lock_changed(file, changes, &owner);
+  const bool durable = on_record(client, event.open);
+  if (queued && event.wait == Wait::callback) {
+    grants[event.request] = {event.request, &client,       &file,
+                             &owner,        event.element, std::move(before)};
+    file.grants.push_back(event.request);
+    ++owner.grants;
+    emit(NotifyGranted{client.id, event.request, event.owner, file.id, event.element, durable});
+  } else {
+    reply(event.request, Status::ok, {}, durable);
+    if (is_nfs4(client.protocol)) take_from_queue(owner, file, event.element.range, false);
+  }
+  if (owner.waiting.size() > (queued ? 1U : 0U)) wake_range(file, event.element.range);
+  if (!owner.waiting.empty()) bypassed_.emplace_back(owner.client, owner.open, owner.name);
+  return {};
+}
+
+/// Queued requests of the owner that have become pointless: within `range`, or exactly it.
+void State::take_from_queue(LockOwner& owner, File& file, Range range, bool exact) {
+  std::vector<Waiter*> gone;
+  for (const Arrival queued : owner.waiting) {
+    Waiter& waiter = waiters.at(queued);
+    if (waiter.files.front() != &file) continue;
+    const Range asked = std::get<LockRequested>(waiter.body).element.range;
+    if (exact ? asked == range : range.contains(asked)) gone.push_back(&waiter);
+  }
+  for (Waiter* waiter : gone) cancel(*waiter, Status::cancelled);
+}
+
+/// A newer LOCK or UNLOCK of the owner has overtaken these callbacks.
+void State::stop_grants(File& file, const LockOwner& owner, Range range) {
+  if (owner.grants == 0) return;
+  std::vector<RequestId> overtaken;
+  for (const RequestId id : file.grants) {
+    const PendingGrant& grant = grants.at(id);
+    if (grant.owner == &owner && grant.element.range.overlaps(range)) overtaken.push_back(id);
+  }
+  for (const RequestId id : overtaken) {
+    emit(StopNotifying{id});
+    drop_grant(id);
+  }
+}
+
+void State::drop_grant(RequestId id) {
+  auto at = grants.find(id);
+  File& file = *at->second.file;
+  const Range range = at->second.element.range;
+  --at->second.owner->grants;
+  std::erase(file.grants, id);
+  grants.erase(at);
+  wake_range(file, range);
+  untidy(file);
+}
+
+void State::on(const GrantAnswered& event) {
+  auto at = grants.find(event.grant);
+  if (at == grants.end()) return;
+  const PendingGrant grant = at->second;
+  drop_grant(event.grant);
+  if (!event.accepted) {
+    LockChanges changes;
+    grant.file->locks.clear(grant.file, *grant.owner, grant.element.range, next_lock, changes);
+    lock_changed(*grant.file, changes, grant.owner);
+    for (const EarlierMode& part : grant.before) {
+      changes.clear();
+      grant.file->locks.set(grant.file, *grant.owner, part.range, part.mode, false, now, next_lock,
+                            changes);
+      lock_changed(*grant.file, changes, grant.owner);
+    }
+  }
+  tidy(*grant.owner);
+}
+
+// ---- Giving back -------------------------------------------------------------------------------
+
+void State::on(const Unlocked& event) {
+  Client* client = find_client(event.client);
+  if (!client) return reply(event.request, Status::unknown_client);
+  touch_lease(*client);
+  const bool smb = client->protocol == Protocol::smb;
+  File* file = find_file(event.file);
+  auto at = owners.find(std::make_tuple(client->id, smb ? event.open : OpenId{}, event.owner));
+  Status status = Status::ok;
+  if (file && at != owners.end()) {
+    LockOwner& owner = at->second;
+    LockChanges changes;
+    if (smb) {
+      std::vector<Range> ranges{event.range};
+      ranges.insert(ranges.end(), event.more.begin(), event.more.end());
+      for (const Range& range : ranges) {
+        if (!file->locks.unstack(file, owner, range, changes)) {
+          status = Status::range_not_locked;
+          break;
+        }
+      }
+    } else {
+      take_from_queue(owner, *file, event.range, true);
+      stop_grants(*file, owner, event.range);
+      file->locks.clear(file, owner, event.range, next_lock, changes);
+    }
+    lock_changed(*file, changes, &owner);
+    tidy(owner);
+  } else if (smb) {
+    status = opens.contains(event.open) ? Status::range_not_locked : Status::unknown_open;
+  }
+  reply(event.request, status);
+}
+
+void State::on(const LockCancelled& event) {
+  Client* client = find_client(event.client);
+  File* file = find_file(event.file);
+  auto at = owners.find(std::make_tuple(event.client, OpenId{}, event.owner));
+  Status status = Status::ok;
+  if (client && file && at != owners.end()) {
+    LockOwner& owner = at->second;
+    Waiter* found = nullptr;
+    for (const Arrival queued : owner.waiting) {
+      Waiter& waiter = waiters.at(queued);
+      const auto& asked = std::get<LockRequested>(waiter.body);
+      if (waiter.files.front() == file && asked.element == event.element) found = &waiter;
+    }
+    if (found) {
+      cancel(*found, Status::cancelled);
+    } else if (file->locks.covers(owner, event.element.range, LockMode::shared)) {
+      status = Status::denied;  // too late: the client has to unlock what it was granted
+    }
+  }
+  reply(event.request, status);
+}
+
+// ---- Testing -----------------------------------------------------------------------------------
+
+Outcome State::attempt(const LockTested& event, Arrival) {
+  Client* client = find_client(event.client);
+  if (!client) {
+    reply(event.request, Status::unknown_client);
+    return {};
+  }
+  touch_lease(*client);
+  File* file = find_file(event.file);
+  if (!file) {
+    reply(event.request, Status::ok);
+    return {};
+  }
+  Asker asker;
+  asker.client = client;
+  const Need need{file, Cause::test_lock};
+  Outcome outcome = break_rights(asker, {&need, 1});
+  if (outcome.wait_for == WaitFor::grace) return wait_for_grace(event.request, *client);
+  if (!outcome.done()) return outcome;
+  const LockOwner* owner = find_owner(event.client, event.open, event.owner);
+  const HeldLock* held = clashing_lock(*file, owner, event.element);
+  while (held && expired_holder(find_client(held->owner->client))) {
+    held = clashing_lock(*file, owner, event.element);
+  }
+  if (held && held->recovered) return wait_for_grace(event.request, *client);
+  if (held) {
+    reply(event.request, Status::denied, holder_of(*held));
+  } else if (const QueuedLock* kept =
+                 clashing_waiter(*file, owner, event.element, kNotQueued, true)) {
+    reply(event.request, Status::denied, holder_of(*kept));
+  } else {
+    reply(event.request, Status::ok);
+  }
+  return {};
+}
+
+}  // namespace lockstep::core

@@ -1,0 +1,167 @@
+// The door: time first, then the event, then the wakes that it caused.
+#include "core/machine.hpp"
+
+#include <algorithm>
+
+#include "core/state.hpp"
+
+namespace lockstep::core {
+
+void State::apply(const Event& event, Effects& out) {
+  out_ = &out;
+  now = std::max(now, event.now);
+  fire_due_timers();
+  std::visit([this](const auto& body) { on(body); }, event.body);
+  settle();
+  tidy();
+  out_ = nullptr;
+}
+
+void State::fire_due_timers() {
+  while (!timers.empty() && std::get<0>(*timers.begin()) <= now) {
+    const auto [at, kind, id] = *timers.begin();
+    timers.erase(timers.begin());
+    switch (kind) {
+      case TimerKind::brk:
+        revoke(rights.at(RightId{id}), LeaveReason::expired);
+        break;
+      case TimerKind::patience:
+      case TimerKind::reservation:
+        patience_ended(waiters.at(id));
+        break;
+      case TimerKind::lease:
+        lease_ended(clients.at(ClientId{id}));
+        break;
+      case TimerKind::grace:
+        end_grace();
+        break;
+    }
+    settle();
+  }
+}
+
+/// Runs what was woken, in order of arrival, until nobody can go. A grant may free something that
+/// an earlier waiter wants, so the earliest is always taken next.
+void State::settle() {
+  do {
+    while (!woken_.empty()) {
+      const Arrival next = *woken_.begin();
+      woken_.erase(woken_.begin());
+      judge_again(next);
+    }
+    refuse_cycles();
+    if (woken_.empty()) end_grace_if_done();
+  } while (!woken_.empty());
+}
+
+void State::reply(RequestId request, Status status, ReplyBody body, bool durable) {
+  emit(Reply{request, status, durable, std::move(body)});
+}
+
+void State::set_timer(Nanos at, TimerKind kind, std::uint64_t id) {
+  if (at != kNever) timers.emplace(at, kind, id);
+}
+
+void State::drop_timer(Nanos at, TimerKind kind, std::uint64_t id) {
+  if (at != kNever) timers.erase({at, kind, id});
+}
+
+File& State::file(FileId id) {
+  auto at = files.lower_bound(id);
+  if (at == files.end() || at->first != id) {
+    at = files.emplace_hint(at, std::piecewise_construct, std::forward_as_tuple(id),
+                            std::forward_as_tuple(id));
+  }
+  return at->second;
+}
+
+/// Forgets files that nothing is known about any more.
+void State::tidy() {
+  while (!fading.empty() && fading.begin()->first <= now) {
+    untidy_.push_back(fading.begin()->second);
+    fading.erase(fading.begin());
+  }
+  for (const FileId id : untidy_) {
+    auto at = files.find(id);
+    if (at == files.end()) continue;
+    File& file = at->second;
+    std::erase_if(file.bars, [this](const Bar& bar) { return bar.until <= now; });
+    if (file.no_delegation_until <= now) file.no_delegation_until = 0;
+    if (file.idle()) files.erase(at);
+  }
+  untidy_.clear();
+}
+
+Client* State::find_client(ClientId id) {
+  auto at = clients.find(id);
+  return at == clients.end() ? nullptr : &at->second;
+}
+const Client* State::find_client(ClientId id) const {
+  auto at = clients.find(id);
+  return at == clients.end() ? nullptr : &at->second;
+}
+File* State::find_file(FileId id) {
+  auto at = files.find(id);
+  return at == files.end() ? nullptr : &at->second;
+}
+const File* State::find_file(FileId id) const {
+  auto at = files.find(id);
+  return at == files.end() ? nullptr : &at->second;
+}
+
+void State::on(const JournalChanged& event) { journal_failed = event.failed; }
+
+// ---- Machine: the public face ------------------------------------------------------------------
+
+Machine::Machine(Limits limits) : state_(std::make_unique<State>(limits)) {}
+Machine::~Machine() = default;
+Machine::Machine(Machine&&) noexcept = default;
+Machine& Machine::operator=(Machine&&) noexcept = default;
+
+void Machine::recover(const std::vector<Record>& records, std::uint64_t epoch, Nanos now,
+                      Effects& effects) {
+  state_->recover(records, epoch, now, effects);
+}
+void Machine::apply(const Event& event, Effects& effects) { state_->apply(event, effects); }
+Nanos Machine::next_deadline() const { return state_->next_deadline(); }
+StateView Machine::view() const { return state_->view(); }
+
+FileView Machine::view(FileId file) const {
+  const File* known = state_->find_file(file);
+  if (known) return state_->view_of(*known);
+  FileView nothing;
+  nothing.file = file;
+  return nothing;
+}
+
+std::vector<FileView> Machine::view_of(ClientId client) const {
+  std::vector<FileView> views;
+  auto of_client = [client](const auto& item) { return item.client == client; };
+  for (const auto& [id, file] : state_->files) {
+    FileView view = state_->view_of(file);
+    if (std::ranges::any_of(view.opens, of_client) || std::ranges::any_of(view.locks, of_client) ||
+        std::ranges::any_of(view.rights, of_client) ||
+        std::ranges::any_of(view.waiters, of_client)) {
+      views.push_back(std::move(view));
+    }
+  }
+  return views;
+}
+
+std::vector<ClientView> Machine::clients() const {
+  std::vector<ClientView> views;
+  for (const auto& [id, client] : state_->clients) views.push_back(state_->view_of(client));
+  return views;
+}
+
+std::vector<FileId> Machine::files() const {
+  std::vector<FileId> ids;
+  for (const auto& [id, file] : state_->files) ids.push_back(id);
+  return ids;
+}
+
+Explanation Machine::explain(const Event& request) const { return state_->explain(request); }
+std::optional<std::string> Machine::check_invariants() const { return state_->check_invariants(); }
+const Limits& Machine::limits() const { return state_->limits; }
+
+}  // namespace lockstep::core

@@ -1,0 +1,363 @@
+// Caching rights: how a break runs, and what an open is granted.
+#include <algorithm>
+
+#include "core/state.hpp"
+
+namespace lockstep::core {
+
+namespace {
+
+/// The states that are granted: none, R, RH, RW, RWH (oplocks: no RH; delegations: R, RW).
+Rights normalised(Flavour flavour, Rights rights) {
+  if (!rights.has(RightBit::read)) return kNoRights;
+  switch (flavour) {
+    case Flavour::none:
+      return kNoRights;
+    case Flavour::lease:
+      return rights;
+    case Flavour::oplock:
+      return rights.has(RightBit::write) ? rights : kR;
+    case Flavour::delegation:
+      return rights & kRW;
+    case Flavour::directory_lease:
+      return rights & kRH;
+    case Flavour::directory_delegation:
+      return kR;
+  }
+  return kNoRights;
+}
+
+bool goes_on_record(Flavour flavour) {
+  return flavour == Flavour::lease || flavour == Flavour::delegation;
+}
+
+RightRecord record_of(const Right& right) {
+  return {right.id,  right.client->id, right.file->id, right.flavour,
+          right.key, right.version2,   right.epoch,    right.rights};
+}
+
+constexpr std::size_t column(Held held) { return static_cast<std::size_t>(held); }
+
+}  // namespace
+
+void State::begin_break(Right& right, const Breaking& how, Cause cause, const Asker& asker) {
+  const Rights from = right.rights;
+  if (right.version2) ++right.epoch;
+  right.crossing = crosses(asker.client->protocol, right.client->protocol);
+  right.breaker = asker.client->protocol;
+  right.breaker_client = asker.client->id;
+  right.trigger = trigger_of(cause);
+  right.break_since = now;
+  if (right.crossing) {
+    emit(ConflictSeen{right.breaker, thing_of(right.flavour),
+                      ConflictSeen::Resolution::break_initiated, right.trigger, right.file->id,
+                      right.breaker_client, right.client->id,
+                      how.to.has(RightBit::write) || !from.has(RightBit::write), 0});
+  }
+  const bool ack = how.how != Breaking::How::notice;
+  emit(SendBreak{right.client->id, right.id, right.flavour, right.file->id, right.key, right.open,
+                 from, how.to, right.epoch, ack, right.on_record});
+  if (!ack) {
+    set_rights(right, how.to);
+    if (right.rights.empty() && right.flavour == Flavour::oplock) drop_right(right);
+    return;
+  }
+  right.breaking = true;
+  right.to = how.to;
+  const bool delegated = thing_of(right.flavour) == ConflictSeen::Thing::delegation;
+  right.deadline = now + (delegated ? limits.delegation_timeout : limits.break_timeout);
+  set_timer(right.deadline, TimerKind::brk, right.id.value);
+  // What completes a break passes the queue: the holder's own lock requests may go now.
+  for (const Arrival arrival : right.file->waiters) {
+    const Waiter& waiter = waiters.at(arrival);
+    if (waiter.client == right.client && waiter.wait_for == WaitFor::locks) wake(arrival);
+  }
+}
+
+/// The break is over, however it ended: those who waited for it and nothing else are judged again.
+void State::end_break(Right& right) {
+  if (!right.breaking) return;
+  right.breaking = false;
+  right.to = kNoRights;
+  drop_timer(right.deadline, TimerKind::brk, right.id.value);
+  right.deadline = kNever;
+  if (right.crossing) {
+    emit(ConflictSeen{right.breaker, thing_of(right.flavour),
+                      ConflictSeen::Resolution::break_completed, right.trigger, right.file->id,
+                      right.breaker_client, right.client->id, !right.rights.has(RightBit::write),
+                      now - right.break_since});
+  }
+  if (right.flavour == Flavour::delegation) {
+    right.file->no_delegation_until = now + limits.regrant_backoff;
+    fading.emplace(right.file->no_delegation_until, right.file->id);
+  }
+  for (const Arrival arrival : right.waiting) {
+    auto at = waiters.find(arrival);
+    if (at != waiters.end() && at->second.breaks_left > 0 && --at->second.breaks_left == 0) {
+      wake(arrival);
+    }
+  }
+  right.waiting.clear();
+}
+
+void State::set_rights(Right& right, Rights rights_now) {
+  if (!right.rights.empty()) --right.file->held[column(right.held())];
+  right.rights = rights_now;
+  if (!right.rights.empty()) ++right.file->held[column(right.held())];
+  if (right.on_record) put_right_record(right);
+}
+
+void State::put_right_record(Right& right) {
+  record_client(*right.client);
+  right.on_record = true;
+  persist(record_of(right));
+}
+
+Right& State::add_right(File& file, Client& client, const Wish& wish, Rights granted) {
+  const RightId id{++next_right};
+  Right& right = rights[id];
+  right.id = id;
+  right.client = &client;
+  right.file = &file;
+  right.flavour = wish.flavour;
+  right.key = wish.key;
+  right.version2 = wish.version2;
+  right.epoch = wish.version2 ? static_cast<std::uint16_t>(wish.epoch + 1) : std::uint16_t{0};
+  right.since = now;
+  file.rights.emplace(id, &right);
+  ++client.rights;
+  const bool leased = wish.flavour == Flavour::lease || wish.flavour == Flavour::directory_lease;
+  if (leased) leases[{client.id, wish.key}] = &right;
+  if (wish.flavour == Flavour::oplock) ++file.oplocks;
+  set_rights(right, granted);
+  return right;
+}
+
+/// The right is gone altogether. Leases only when no open stands under them any more.
+void State::drop_right(Right& right) {
+  File& file = *right.file;
+  Client& client = *right.client;
+  const bool on_record = std::exchange(right.on_record, false);
+  if (on_record) erase_record(record_of(right));
+  set_rights(right, kNoRights);
+  end_break(right);
+  if (right.flavour == Flavour::oplock) {
+    --file.oplocks;
+    auto open = opens.find(right.open);
+    if (open != opens.end()) open->second.right = nullptr;
+  }
+  auto lease = leases.find({client.id, right.key});
+  if (lease != leases.end() && lease->second == &right) leases.erase(lease);
+  if (right.recovered) claimed(client, file);
+  --client.rights;
+  file.rights.erase(right.id);
+  untidy(file);
+  rights.erase(right.id);
+}
+
+/// No acknowledgment came in time: a lease falls to nothing and its opens stay; an oplock or a
+/// delegation is gone.
+void State::revoke(Right& right, LeaveReason reason) {
+  emit(Revoked{right.client->id, right.file->id, right.id, reason});
+  if (right.flavour == Flavour::lease || right.flavour == Flavour::directory_lease) {
+    set_rights(right, kNoRights);
+    end_break(right);
+  } else {
+    drop_right(right);
+  }
+}
+
+void State::on(const BreakAcknowledged& event) {
+  Right* right = nullptr;
+  if (event.flavour == Flavour::oplock) {
+    auto open = opens.find(event.open);
+    const bool mine = open != opens.end() && open->second.client->id == event.client;
+    if (!mine) return reply(event.request, Status::unknown_open);
+    right = open->second.right;
+    if (right && right->flavour != Flavour::oplock) right = nullptr;
+  } else {
+    auto lease = leases.find({event.client, event.key});
+    if (lease != leases.end()) right = lease->second;
+  }
+  if (!right) return reply(event.request, Status::unknown_right);
+  if (!right->breaking) return reply(event.request, Status::not_breaking);
+  if (!right->to.contains(event.rights)) return reply(event.request, Status::ack_exceeds);
+  set_rights(*right, event.rights);
+  end_break(*right);
+  reply(event.request, Status::ok, AckReply{event.rights});
+  if (event.rights.empty() && right->flavour == Flavour::oplock) drop_right(*right);
+}
+
+void State::on(const RightReturned& event) {
+  auto at = rights.find(event.right);
+  if (at == rights.end() || at->second.client->id != event.client) {
+    return reply(event.request, Status::unknown_right);
+  }
+  Right& right = at->second;
+  if (right.flavour == Flavour::lease || right.flavour == Flavour::directory_lease) {
+    set_rights(right, kNoRights);
+    end_break(right);
+  } else {
+    drop_right(right);
+  }
+  reply(event.request, Status::ok);
+}
+
+// ---- What an open is granted -------------------------------------------------------------------
+
+Right* State::grant_right(Open& open, const OpenRequested& event, const Asker& asker,
+                          OpenReply& answer) {
+  const Wish& wish = event.wish;
+  File& file = *open.file;
+  if (wish.flavour == Flavour::none) return nullptr;
+  const bool leased = wish.flavour == Flavour::lease || wish.flavour == Flavour::directory_lease;
+  const Rights asked = normalised(wish.flavour, wish.rights);
+  const Rights granted = reduce(file, asker, event, wish.flavour, asked);
+  Right* right = nullptr;
+  if (leased) {
+    auto held = leases.find({open.client->id, wish.key});
+    if (held != leases.end()) right = held->second;
+  } else if (wish.flavour == Flavour::delegation) {
+    for (const auto& [id, other] : file.rights) {
+      if (other->client == open.client && other->flavour == Flavour::delegation) right = other;
+    }
+  }
+  if (right && !leased) {
+    // A delegation that the client has already stays as it is.
+  } else if (right) {
+    const bool more = asked.contains(right->rights) && asked != right->rights;
+    if (!right->breaking && more && granted == asked) {
+      if (right->version2) ++right->epoch;
+      set_rights(*right, granted);
+      if (!right->on_record && goes_on_record(right->flavour)) put_right_record(*right);
+    }
+  } else {
+    if (granted.empty() && !leased) return nullptr;
+    right = &add_right(file, *open.client, wish, granted);
+    if (wish.flavour == Flavour::oplock) right->open = open.id;
+    if (goes_on_record(wish.flavour)) put_right_record(*right);
+  }
+  answer.right = right->id;
+  answer.flavour = right->flavour;
+  answer.rights = right->rights;
+  answer.breaking = right->breaking;
+  answer.epoch = right->epoch;
+  return right;
+}
+
+Rights State::reduce(const File& file, const Asker& asker, const OpenRequested& event,
+                     Flavour flavour, Rights asked) {
+  const Rights w{RightBit::write};
+  const Rights h{RightBit::handle};
+  Rights allowed = asked;
+  if (flavour == Flavour::delegation) {
+    const bool may = asker.client->callback_up && now >= file.no_delegation_until &&
+                     event.reclaim == Reclaim::none;
+    if (!may) return kNoRights;
+  }
+  auto others = file.held;
+  if (asker.own && !asker.own->rights.empty()) --others[column(asker.own->held())];
+  auto held = [&](Held what) { return others[column(what)] != 0; };
+  if (flavour == Flavour::delegation) {
+    for (const auto& [id, right] : file.rights) {
+      if (right->breaking && right->flavour == Flavour::delegation) return kNoRights;
+    }
+  }
+  if (held(Held::lease_rw) || held(Held::lease_rwh) || held(Held::exclusive) || held(Held::batch) ||
+      held(Held::write_delegation)) {
+    return kNoRights;
+  }
+  if (held(Held::lease_r) || held(Held::lease_rh) || held(Held::level2) ||
+      held(Held::read_delegation)) {
+    allowed = allowed.without(w);
+  }
+  if (flavour == Flavour::lease && held(Held::level2)) allowed = allowed.without(h);
+  if (flavour == Flavour::oplock && held(Held::lease_rh)) return kNoRights;
+
+  if (flavour == Flavour::delegation) {
+    for (const auto& [id, open] : file.opens) {
+      if (open->attributes_only || open->client == asker.client) continue;
+      if (open->access.has(AccessBit::write) || open->deny.has(AccessBit::read)) return kNoRights;
+      if (open->deny.has(AccessBit::write)) allowed = allowed.without(w);
+      allowed = allowed.without(w);
+    }
+    file.locks.visit_all([&](const HeldLock& lock) {
+      if (lock.owner->client != asker.client->id) allowed = allowed.without(w);
+    });
+  } else {
+    const std::uint32_t own_opens = asker.own ? asker.own->data_opens : 0;
+    if (file.data_opens > own_opens) allowed = allowed.without(w);
+    if (file.nfs_locks > 0 && allowed.has(RightBit::write)) {
+      allowed = allowed.without(w);
+      emit(ConflictSeen{asker.client->protocol,
+                        ConflictSeen::Thing::nfs_lock,
+                        ConflictSeen::Resolution::denied,
+                        ConflictSeen::Trigger::open,
+                        file.id,
+                        asker.client->id,
+                        {},
+                        false,
+                        0});
+    }
+  }
+  allowed = normalised(flavour, allowed);
+  return reduce_by_traffic(file, asker, flavour, allowed);
+}
+
+/// What is under way or was just put off must not meet a new right that would break for it.
+Rights State::reduce_by_traffic(const File& file, const Asker& asker, Flavour flavour,
+                                Rights asked) {
+  Rights allowed = asked;
+  auto by = [&](Cause cause) {
+    while (!allowed.empty()) {
+      const Breaking breaking = break_for(cause, flavour, allowed);
+      if (breaking.how == Breaking::How::keep) return;
+      allowed = normalised(flavour, allowed & breaking.to);
+    }
+  };
+  for (const InFlight* access : file.accesses) {
+    const bool own = asker.own ? access->own_right == asker.own->id
+                               : flavour == Flavour::delegation && access->client == asker.client;
+    if (own || !access->client) continue;
+    for (const auto& [target, operation] : access->targets) {
+      if (target != &file) continue;
+      const auto cause = cause_of(operation, Policy{}, access->client->protocol);
+      if (cause) by(*cause);
+    }
+  }
+  for (const Arrival arrival : file.waiters) {
+    Waiter& waiter = waiters.at(arrival);
+    if (waiter.wait_for != WaitFor::breaks || waiter.client == asker.client) continue;
+    for (const Need& need : needs_of(waiter.body)) {
+      if (need.file == &file) by(need.cause);
+    }
+  }
+  for (const Bar& bar : file.bars) {
+    if (bar.client != asker.client->id && bar.until > now) by(bar.cause);
+  }
+  return allowed;
+}
+
+void State::add_bars(const Waiter& waiter) {
+  for (const Need& need : needs_of(waiter.body)) {
+    auto same = [&](const Bar& bar) {
+      return bar.client == waiter.client->id && bar.cause == need.cause;
+    };
+    std::erase_if(need.file->bars, same);
+    need.file->bars.push_back({waiter.client->id, need.cause, now + limits.bar});
+    fading.emplace(now + limits.bar, need.file->id);
+  }
+}
+
+/// The operation that was put off has come back and got through.
+void State::pass_bars(Client& client, std::span<const Need> needs) {
+  for (const Need& need : needs) {
+    if (need.file->bars.empty()) continue;
+    std::erase_if(need.file->bars, [&](const Bar& bar) {
+      return bar.client == client.id && bar.cause == need.cause;
+    });
+    untidy(*need.file);
+  }
+}
+
+}  // namespace lockstep::core

@@ -1,0 +1,290 @@
+// Everything the machine knows, and the steps that change it. One class, one subject a file:
+//   machine.cpp   the door, the clock, dispatch       conflict.cpp   the one conflict relation
+//   clients.cpp   identities, expiry, leaving          rights.cpp     breaks, acknowledgments,
+//   grants opens.cpp     share reservations                   locks.cpp      byte ranges
+//   accesses.cpp  I/O and namespace operations         waiters.cpp    parking and exact wake-up
+//   waits_for.cpp deadlocks                            grace.cpp      recovery, reclaim, end of
+//   grace
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "core/file.hpp"
+#include "core/limits.hpp"
+#include "core/machine.hpp"
+
+namespace lockstep::core {
+
+/// Who asks, as far as "another key" goes.
+struct Asker {
+  Client* client = nullptr;
+  Open* open = nullptr;
+  const Right* own = nullptr;  ///< the right its open stands under
+  const Wish* wish = nullptr;
+  const LeaseKey* parent = nullptr;
+  bool anonymous = false;  ///< NFSv4.0 without a stateid: breaks everybody's, its own too
+};
+
+struct Need {
+  File* file = nullptr;
+  Cause cause = Cause::read;
+};
+
+/// A right that stands in the way, and what the table says of it.
+struct InTheWay {
+  Right* right = nullptr;
+  Breaking breaking;
+  Cause cause = Cause::read;
+};
+
+/// The arrival of a request that is not in the queue (yet): behind everybody.
+inline constexpr Arrival kNotQueued = ~Arrival{0};
+
+/// What became of a request: answered (nothing), or why it has to wait.
+struct Outcome {
+  WaitFor wait_for = WaitFor::nothing;
+  std::vector<Right*> breaks;
+  bool done() const { return wait_for == WaitFor::nothing; }
+};
+
+enum class TimerKind : std::uint8_t { brk, patience, lease, reservation, grace };
+using Timer = std::tuple<Nanos, TimerKind, std::uint64_t>;
+
+class State {
+ public:
+  explicit State(Limits configured) : limits(configured) {}
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+
+  // ---- machine.cpp
+  void apply(const Event& event, Effects& out);
+  Nanos next_deadline() const { return timers.empty() ? kNever : std::get<0>(*timers.begin()); }
+
+  // ---- grace.cpp
+  void recover(const std::vector<Record>& records, std::uint64_t boot_epoch, Nanos at,
+               Effects& out);
+
+  // ---- view.cpp, explain.cpp, invariants.cpp
+  StateView view() const;
+  FileView view_of(const File& file) const;
+  ClientView view_of(const Client& client) const;
+  Explanation explain(const Event& request) const;
+  std::optional<std::string> check_invariants() const;
+
+  Limits limits;
+  Nanos now = 0;
+  std::uint64_t epoch = 0;
+  std::uint64_t next_client = 0, next_open = 0, next_right = 0, next_lock = 0;
+  Arrival next_arrival = 0;
+  bool journal_failed = false;
+  bool grace = false;
+  Nanos grace_until = 0;
+  Nanos promised_grace = 0;  ///< on record: what the next run's grace lasts at least
+
+  std::map<ClientId, Client> clients;
+  std::map<std::pair<Protocol, std::string>, ClientId, std::less<>> identities;
+  std::map<FileId, File> files;
+  std::map<OpenId, Open> opens;
+  std::map<RightId, Right> rights;
+  std::map<std::pair<ClientId, LeaseKey>, Right*> leases;
+  std::map<std::tuple<ClientId, OpenId, std::string>, LockOwner, std::less<>> owners;
+  std::map<Arrival, Waiter> waiters;
+  std::map<RequestId, Arrival> parked;
+  std::map<RequestId, InFlight> accesses;
+  std::map<RequestId, PendingGrant> grants;
+  /// Which files have opens below a directory (rename of an ancestor), and how many.
+  std::map<std::pair<FileId, FileId>, std::uint32_t> below;
+  std::set<Timer> timers;
+  /// When bars and back-offs of a file are over, so that it can be forgotten; not a deadline.
+  std::set<std::pair<Nanos, FileId>> fading;
+
+  // Shared with the views.
+  std::vector<InTheWay> in_the_way(const Asker& asker, const Need& need) const;
+  bool is_own(const Right& right, const Asker& asker) const;
+  const HeldLock* clashing_lock(const File& file, const LockOwner* owner,
+                                LockElement element) const;
+  const QueuedLock* clashing_waiter(const File& file, const LockOwner* owner, LockElement element,
+                                    Arrival before, bool reserved_only) const;
+  const Open* share_clash(const File& file, Access access, Access deny, const Open* except) const;
+  const HeldLock* io_clash(const File& file, const Asker& asker,
+                           const AccessRequested& request) const;
+  const Open* deny_clash(const File& file, const Asker& asker, Operation operation,
+                         const Policy& policy) const;
+  const Open* open_below(const File& file, const Asker& asker, FileId directory) const;
+  std::vector<Need> needs_of(const AccessRequested& request);
+  Holder holder_of(const HeldLock& lock) const;
+  Holder holder_of(const Open& open) const;
+  Holder holder_of(const QueuedLock& waiter) const;
+  Holder holder_of(const Right& right) const;
+  const LockOwner* find_owner(ClientId client, OpenId open, std::string_view name) const;
+  Client* find_client(ClientId id);
+  const Client* find_client(ClientId id) const;
+  File* find_file(FileId id);
+  const File* find_file(FileId id) const;
+
+ private:
+  // ---- machine.cpp
+  void fire_due_timers();
+  void settle();
+  template <class E>
+  void emit(E effect) {
+    out_->emplace_back(std::move(effect));
+  }
+  void reply(RequestId request, Status status, ReplyBody body = {}, bool durable = false);
+  void persist(Record record) { emit(Persist{{false, std::move(record)}}); }
+  void erase_record(Record record) { emit(Persist{{true, std::move(record)}}); }
+  void set_timer(Nanos at, TimerKind kind, std::uint64_t id);
+  void drop_timer(Nanos at, TimerKind kind, std::uint64_t id);
+  File& file(FileId id);
+  void untidy(const File& file) { untidy_.push_back(file.id); }
+  void tidy();
+
+  void on(const Tick&) {}
+  void on(const ClientArrived& event);
+  void on(const ClientRenewed& event);
+  void on(const ClientLeft& event);
+  void on(const HostRebooted& event);
+  void on(const ReclaimCompleted& event);
+  void on(const OpenRequested& event);
+  void on(const OpenDowngraded& event);
+  void on(const OpenClosed& event);
+  void on(const ShareReleased& event);
+  void on(const DispositionSet& event);
+  void on(const LockRequested& event);
+  void on(const Unlocked& event);
+  void on(const LockCancelled& event);
+  void on(const RequestCancelled& event);
+  void on(const LockTested& event);
+  void on(const GrantAnswered& event);
+  void on(const BreakAcknowledged& event);
+  void on(const RightReturned& event);
+  void on(const CallbackPathChanged& event);
+  void on(const AccessRequested& event);
+  void on(const AccessEnded& event);
+  void on(const JournalChanged& event);
+
+  // ---- clients.cpp
+  void record_client(Client& client);
+  void put_client_record(const Client& client);
+  void drop_state(Client& client);
+  void forget(Client& client);
+  void expire(Client& client);
+  void touch_lease(Client& client);
+  void lease_ended(Client& client);
+
+  // ---- conflict.cpp
+  Outcome break_rights(const Asker& asker, std::span<const Need> needs);
+  bool expired_holder(Client* holder);
+
+  // ---- rights.cpp
+  void begin_break(Right& right, const Breaking& how, Cause cause, const Asker& asker);
+  void end_break(Right& right);
+  void set_rights(Right& right, Rights rights_now);
+  void drop_right(Right& right);
+  void revoke(Right& right, LeaveReason reason);
+  Right* grant_right(Open& open, const OpenRequested& event, const Asker& asker, OpenReply& answer);
+  Rights reduce(const File& file, const Asker& asker, const OpenRequested& event, Flavour flavour,
+                Rights asked);
+  Rights reduce_by_traffic(const File& file, const Asker& asker, Flavour flavour, Rights asked);
+  Right& add_right(File& file, Client& client, const Wish& wish, Rights granted);
+  void put_right_record(Right& right);
+  void add_bars(const Waiter& waiter);
+
+  // ---- opens.cpp
+  Outcome attempt(const OpenRequested& event, Arrival arrival);
+  Outcome attempt(const DispositionSet& event, Arrival arrival);
+  void grant_open(const OpenRequested& event, Client& client, File& file, const Asker& asker);
+  Open& add_open(File& file, Client& client, OpenId id);
+  void count_open(Open& open, bool in);
+  void close(Open& open);
+  void put_open_record(Open& open);
+  Open* open_of_owner(File& file, const Client& client, std::string_view owner);
+
+  // ---- locks.cpp
+  Outcome attempt(const LockRequested& event, Arrival arrival);
+  Outcome attempt(const LockTested& event, Arrival arrival);
+  Outcome judge_lock(const LockRequested& event, Arrival arrival, File& file, LockOwner& owner);
+  std::optional<Outcome> blocked_by_locks(const LockRequested& event, Arrival arrival, File& file,
+                                          LockOwner& owner);
+  Outcome wait_or_deny(const LockRequested& event, Arrival arrival, File& file, LockOwner& owner,
+                       const LockElement& element, Holder holder);
+  Outcome grant_lock(const LockRequested& event, Arrival arrival, File& file, LockOwner& owner);
+  void take_from_queue(LockOwner& owner, File& file, Range range, bool exact);
+  bool on_record(const Client& client, OpenId open) const;
+  void answer(const LockRequested& event, Arrival arrival, Status status, ReplyBody body = {});
+  void lock_changed(File& file, const LockChanges& changes, const LockOwner* by);
+  void release_locks(File& file, LockOwner& owner);
+  LockOwner& owner_of(Client& client, OpenId open, std::string_view name);
+  void tidy(LockOwner& owner);
+  Arrival place_of(const LockOwner& owner, const File& file, LockElement element) const;
+  void stop_grants(File& file, const LockOwner& owner, Range range);
+  void drop_grant(RequestId grant);
+  bool repeats(const LockRequested& event, File& file, LockOwner& owner);
+  std::optional<Outcome> reclaim_lock(const LockRequested& event, File& file, LockOwner& owner);
+
+  // ---- accesses.cpp
+  Outcome attempt(const AccessRequested& event, Arrival arrival);
+  void start_access(InFlight access);
+  bool access_in_flight_clashes(const File& file, const LockOwner& owner, const Client& client,
+                                LockElement element) const;
+
+  // ---- waiters.cpp
+  template <class Request>
+  void run(const Request& request);
+  void park(Waiter waiter, Outcome outcome);
+  void wait(Waiter& waiter, Outcome outcome);
+  void judge_again(Arrival arrival);
+  void remove_waiter(Waiter& waiter);
+  void cancel(Waiter& waiter, Status status, ReplyBody body = {});
+  void patience_ended(Waiter& waiter);
+  void wake(Arrival arrival) { woken_.insert(arrival); }
+  void wake_range(const File& file, Range range);
+  void wake_accesses(const File& file);
+  void wake_grace();
+  void pass_bars(Client& client, std::span<const Need> needs);
+  std::vector<Need> needs_of(const WaitingRequest& body);
+
+  // ---- waits_for.cpp
+  bool closes_cycle(const File& file, const LockOwner& owner, LockElement element, Arrival arrival);
+  void refuse_cycles();
+  std::vector<const LockOwner*> blockers(const File& file, const LockOwner& owner,
+                                         LockElement element, Arrival arrival) const;
+
+  // ---- grace.cpp
+  void restore(const ClientRecord& record);
+  void restore(const RightRecord& record);
+  void restore(const OpenRecord& record);
+  void restore(const LockRecord& record);
+  static void claimed(Client& client, File& file);
+  Outcome reclaim_open(const OpenRequested& event, Client& client, File& file);
+  Open* recovered_open(File& file, const Client& client, const OpenRequested& event);
+  Outcome wait_for_grace(RequestId request, const Client& client);
+  bool grace_gates(const Client& client) const;
+  void end_grace_if_done();
+  void end_grace();
+  void drop_unclaimed();
+  void forget_absent();
+  bool may_reclaim(const Client& client) const;
+
+  Effects* out_ = nullptr;
+  std::set<Arrival> woken_;
+  /// Owners with waiters that were granted something past the queue: that may close a cycle.
+  std::vector<std::tuple<ClientId, OpenId, std::string>> bypassed_;
+  std::vector<FileId> untidy_;  ///< files that this step may have left without any state
+  /// Clients that had state before the restart and are not done reclaiming it.
+  std::set<ClientId> roster_;
+};
+
+/// The cause of an operation on the file itself; nothing when it breaks no right.
+std::optional<Cause> cause_of(Operation operation, const Policy& policy, Protocol protocol);
+ConflictSeen::Trigger trigger_of(Cause cause);
+ConflictSeen::Thing thing_of(Flavour flavour);
+constexpr bool crosses(Protocol a, Protocol b) { return is_nfs(a) != is_nfs(b); }
+
+}  // namespace lockstep::core

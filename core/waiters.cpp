@@ -1,0 +1,234 @@
+// Parked requests: one queue in order of arrival, each waiter knowing what it waits for.
+#include <algorithm>
+
+#include "core/state.hpp"
+
+namespace lockstep::core {
+
+template <class Request>
+void State::run(const Request& request) {
+  Outcome outcome = attempt(request, kNotQueued);
+  if (outcome.done()) return;
+  Waiter waiter;
+  waiter.request = request.request;
+  waiter.since = now;
+  waiter.body = request;
+  park(std::move(waiter), std::move(outcome));
+}
+
+template void State::run(const OpenRequested&);
+template void State::run(const LockRequested&);
+template void State::run(const LockTested&);
+template void State::run(const AccessRequested&);
+template void State::run(const DispositionSet&);
+
+namespace {
+
+Nanos patience_of(const WaitingRequest& body) {
+  return std::visit(
+      [](const auto& request) {
+        if constexpr (requires { request.patience; })
+          return request.patience;
+        else
+          return kNever;
+      },
+      body);
+}
+
+/// The kind of waiting of a lock request; nothing for others.
+const LockRequested* lock_of(const Waiter& waiter) {
+  return std::get_if<LockRequested>(&waiter.body);
+}
+
+}  // namespace
+
+std::vector<Need> State::needs_of(const WaitingRequest& body) {
+  if (const auto* access = std::get_if<AccessRequested>(&body)) return needs_of(*access);
+  if (const auto* open = std::get_if<OpenRequested>(&body)) {
+    const bool writes = open->access.has(AccessBit::write) || open->deny.has(AccessBit::read);
+    const Cause cause = open->overwrite ? Cause::overwrite
+                        : writes        ? Cause::open_for_write
+                                        : Cause::open;
+    return {{&file(open->file), cause}};
+  }
+  if (const auto* lock = std::get_if<LockRequested>(&body)) {
+    const Client* client = find_client(lock->client);
+    const bool smb = client && client->protocol == Protocol::smb;
+    return {{&file(lock->file), smb ? Cause::lock_by_smb : Cause::lock_by_nfs}};
+  }
+  if (const auto* test = std::get_if<LockTested>(&body)) {
+    return {{&file(test->file), Cause::test_lock}};
+  }
+  const auto& disposition = std::get<DispositionSet>(body);
+  auto open = opens.find(disposition.open);
+  if (open == opens.end()) return {};
+  return {{open->second.file, Cause::remove}};
+}
+
+void State::park(Waiter waiter, Outcome outcome) {
+  waiter.arrival = ++next_arrival;
+  const Arrival arrival = waiter.arrival;
+  const ClientId client_id = std::visit(
+      [this](const auto& request) {
+        if constexpr (requires { request.client; })
+          return request.client;
+        else
+          return opens.at(request.open).client->id;
+      },
+      waiter.body);
+  waiter.client = &clients.at(client_id);
+  for (const Need& need : needs_of(waiter.body)) {
+    if (std::ranges::find(waiter.files, need.file) == waiter.files.end()) {
+      waiter.files.push_back(need.file);
+    }
+  }
+  for (File* file : waiter.files) file->waiters.push_back(arrival);
+  ++waiter.client->waiters;
+  parked[waiter.request] = arrival;
+  Waiter& kept = waiters.emplace(arrival, std::move(waiter)).first->second;
+  if (const LockRequested* lock = lock_of(kept)) {
+    kept.owner = &owner_of(*kept.client, lock->open, lock->owner);
+    kept.owner->waiting.push_back(arrival);
+    if (lock->wait != Wait::none) {
+      kept.files.front()->lock_queue.insert(
+          {lock->element.range, arrival, kept.owner, lock->element.mode});
+    }
+  }
+  wait(kept, std::move(outcome));
+}
+
+/// Lets the waiter wait for what the outcome says, or answers it when its patience is over.
+void State::wait(Waiter& waiter, Outcome outcome) {
+  const LockRequested* lock = lock_of(waiter);
+  const bool in_queue = lock && lock->wait != Wait::none;
+  const bool callback = lock && lock->wait == Wait::callback;
+  drop_timer(waiter.until, waiter.told ? TimerKind::reservation : TimerKind::patience,
+             waiter.arrival);
+  waiter.wait_for = outcome.wait_for;
+  waiter.breaks_left = 0;
+  for (Right* right : outcome.breaks) {
+    if (std::ranges::find(right->waiting, waiter.arrival) != right->waiting.end()) continue;
+    right->waiting.push_back(waiter.arrival);
+    ++waiter.breaks_left;
+  }
+  if (outcome.wait_for == WaitFor::reserved) {
+    waiter.until = now + limits.reservation;
+    set_timer(waiter.until, TimerKind::reservation, waiter.arrival);
+    return;
+  }
+  const bool endless = callback || (in_queue && outcome.wait_for == WaitFor::locks);
+  waiter.until = endless ? kNever : patience_of(waiter.body);
+  if (!waiter.announced) {
+    if (callback) {
+      reply(waiter.request, Status::blocked);
+    } else if (waiter.until <= now) {
+      return patience_ended(waiter);
+    } else if (!(lock && lock->wait == Wait::reserve && outcome.wait_for == WaitFor::locks)) {
+      emit(Parked{waiter.request});
+    }
+    const bool reserve_parked = lock && lock->wait == Wait::reserve;
+    waiter.announced = !reserve_parked || outcome.wait_for == WaitFor::locks;
+  } else if (waiter.until <= now) {
+    return patience_ended(waiter);
+  }
+  set_timer(waiter.until, TimerKind::patience, waiter.arrival);
+}
+
+void State::judge_again(Arrival arrival) {
+  auto at = waiters.find(arrival);
+  if (at == waiters.end() || at->second.told) return;
+  Waiter& waiter = at->second;
+  Outcome outcome =
+      std::visit([&](const auto& request) { return attempt(request, arrival); }, waiter.body);
+  at = waiters.find(arrival);  // an expiry on the way may have taken it
+  if (at == waiters.end()) return;
+  if (outcome.done()) {
+    remove_waiter(at->second);
+  } else {
+    wait(at->second, std::move(outcome));
+  }
+}
+
+void State::remove_waiter(Waiter& waiter) {
+  drop_timer(waiter.until, waiter.told ? TimerKind::reservation : TimerKind::patience,
+             waiter.arrival);
+  for (File* file : waiter.files) {
+    std::erase(file->waiters, waiter.arrival);
+    untidy(*file);
+  }
+  const LockRequested* lock = lock_of(waiter);
+  LockOwner* owner = waiter.owner;
+  if (owner) {
+    std::erase(owner->waiting, waiter.arrival);
+    if (lock->wait != Wait::none) {
+      waiter.files.front()->lock_queue.erase(lock->element.range.first, waiter.arrival);
+    }
+  }
+  --waiter.client->waiters;
+  if (auto known = parked.find(waiter.request);
+      known != parked.end() && known->second == waiter.arrival) {
+    parked.erase(known);
+  }
+  waiters.erase(waiter.arrival);
+  if (owner) tidy(*owner);
+}
+
+/// Leaves the queue without what it asked for: those behind it may go now.
+void State::cancel(Waiter& waiter, Status status, ReplyBody body) {
+  const LockRequested* lock = lock_of(waiter);
+  const bool had_reply =
+      lock && waiter.announced && (lock->wait == Wait::callback || lock->wait == Wait::reserve);
+  if (!had_reply) reply(waiter.request, status, std::move(body));
+  File* file = waiter.files.empty() ? nullptr : waiter.files.front();
+  const bool queued = lock && lock->wait != Wait::none;
+  const Range range = queued ? lock->element.range : Range{};
+  remove_waiter(waiter);
+  if (queued) wake_range(*file, range);
+}
+
+void State::patience_ended(Waiter& waiter) {
+  if (waiter.told) return cancel(waiter, Status::cancelled);
+  if (waiter.wait_for == WaitFor::grace) return cancel(waiter, Status::grace);
+  add_bars(waiter);
+  ReplyBody body;
+  if (lock_of(waiter) || std::holds_alternative<LockTested>(waiter.body)) {
+    // NLM TEST has no "later": its answer names the right that is still being broken.
+    for (const auto& [id, right] : waiter.files.front()->rights) {
+      if (!right->breaking || right->client == waiter.client) continue;
+      body = holder_of(*right);
+      break;
+    }
+  }
+  const bool test = waiter.client->protocol == Protocol::nlm &&
+                    std::holds_alternative<LockTested>(waiter.body) &&
+                    std::holds_alternative<Holder>(body);
+  cancel(waiter, test ? Status::denied : Status::later, std::move(body));
+}
+
+void State::on(const RequestCancelled& event) {
+  auto at = parked.find(event.target);
+  if (at != parked.end()) cancel(waiters.at(at->second), Status::cancelled);
+}
+
+/// The lock waiters that a freed range may let go; they wait for locks and overlap it.
+void State::wake_range(const File& file, Range range) {
+  if (file.lock_queue.empty()) return;
+  file.lock_queue.visit_overlaps(range, [this](const QueuedLock& queued) {
+    if (waiters.at(queued.id).wait_for == WaitFor::locks) wake(queued.id);
+    return true;
+  });
+}
+
+void State::wake_accesses(const File& file) {
+  for (const Arrival arrival : file.waiters) {
+    if (waiters.at(arrival).wait_for == WaitFor::accesses) wake(arrival);
+  }
+}
+
+void State::wake_grace() {
+  for (const auto& [arrival, waiter] : waiters) {
+    if (waiter.wait_for == WaitFor::grace) wake(arrival);
+  }
+}
+
+}  // namespace lockstep::core

@@ -1,0 +1,79 @@
+// Deadlocks: one graph over the lock owners of all protocols, computed from the queue when needed.
+#include <algorithm>
+#include <set>
+
+#include "core/state.hpp"
+
+namespace lockstep::core {
+
+/// Whom a lock request of this owner waits for: holders, and those ahead of it in the queue.
+std::vector<const LockOwner*> State::blockers(const File& file, const LockOwner& owner,
+                                              LockElement element, Arrival arrival) const {
+  std::vector<const LockOwner*> found;
+  file.locks.visit_overlaps(element.range, [&](const HeldLock& lock) {
+    if (lock.owner != &owner && clash(lock.mode, element.mode)) found.push_back(lock.owner);
+    return true;
+  });
+  file.lock_queue.visit_overlaps(element.range, [&](const QueuedLock& queued) {
+    if (queued.owner != &owner && queued.id < arrival && clash(queued.mode, element.mode)) {
+      found.push_back(queued.owner);
+    }
+    return true;
+  });
+  return found;
+}
+
+/// Whether `owner`, if it waited for this element, would wait for itself in the end.
+bool State::closes_cycle(const File& file, const LockOwner& owner, LockElement element,
+                         Arrival arrival) {
+  // Nobody waits for an owner that holds nothing and stands in no queue.
+  const bool waited_for =
+      !owner.holdings.empty() ||
+      std::ranges::any_of(owner.waiting, [&](Arrival a) { return a != arrival; });
+  if (!waited_for) return false;
+  std::vector<const LockOwner*> next = blockers(file, owner, element, arrival);
+  std::set<std::tuple<ClientId, OpenId, std::string_view>> seen;
+  while (!next.empty()) {
+    const LockOwner* at = next.back();
+    next.pop_back();
+    if (at == &owner) return true;
+    if (!seen.insert({at->client, at->open, at->name}).second) continue;
+    for (const Arrival waiting : at->waiting) {
+      const Waiter& waiter = waiters.at(waiting);
+      const auto& asked = std::get<LockRequested>(waiter.body);
+      if (asked.wait == Wait::none || waiter.wait_for != WaitFor::locks) continue;
+      for (const LockOwner* blocker :
+           blockers(*waiter.files.front(), *at, asked.element, waiting)) {
+        next.push_back(blocker);
+      }
+    }
+  }
+  return false;
+}
+
+/// A grant that went past the queue may have closed a cycle: its youngest waiter gives way.
+void State::refuse_cycles() {
+  const auto granted = std::exchange(bypassed_, {});
+  for (const auto& key : granted) {
+    auto on_cycle = [this](const Waiter& waiter) {
+      if (!waiter.owner || waiter.wait_for != WaitFor::locks) return false;
+      const auto& asked = std::get<LockRequested>(waiter.body);
+      return asked.wait != Wait::none &&
+             closes_cycle(*waiter.files.front(), *waiter.owner, asked.element, waiter.arrival);
+    };
+    while (true) {
+      auto owner = owners.find(key);
+      if (owner == owners.end()) break;
+      const bool any = std::ranges::any_of(
+          owner->second.waiting, [&](Arrival arrival) { return on_cycle(waiters.at(arrival)); });
+      if (!any) break;
+      for (auto at = waiters.rbegin(); at != waiters.rend(); ++at) {
+        if (!on_cycle(at->second)) continue;
+        cancel(at->second, Status::deadlock);
+        break;
+      }
+    }
+  }
+}
+
+}  // namespace lockstep::core

@@ -1,0 +1,204 @@
+// The walk of the main cases through the one door, with the order of effects.
+#include "core/machine.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+namespace lockstep::core {
+namespace {
+
+constexpr FileId kFile{1, 0, 1};
+
+class MachineTest : public ::testing::Test {
+ protected:
+  MachineTest() : machine(Limits{}) {
+    machine.recover({}, 1, now, effects);
+    effects.clear();
+  }
+  Effects apply(EventBody body) {
+    Effects out;
+    machine.apply({now, std::move(body)}, out);
+    EXPECT_EQ(machine.check_invariants(), std::nullopt);
+    return out;
+  }
+  RequestId next() { return RequestId{++requests}; }
+  ClientId client(Protocol protocol, std::string name) {
+    ClientArrived event{next(), protocol, name, "10.0.0." + std::to_string(requests), name, 0};
+    return std::get<ClientReply>(reply(apply(event)).body).client;
+  }
+  static Reply reply(const Effects& out) {
+    for (const Effect& effect : out) {
+      if (const auto* found = std::get_if<Reply>(&effect)) return *found;
+    }
+    ADD_FAILURE() << "no reply";
+    return {};
+  }
+  template <class E>
+  static const E* find(const Effects& out) {
+    for (const Effect& effect : out) {
+      if (const auto* found = std::get_if<E>(&effect)) return found;
+    }
+    return nullptr;
+  }
+  OpenRequested smb_open(ClientId who, Rights wanted, std::uint8_t key = 1) {
+    OpenRequested event;
+    event.request = next();
+    event.client = who;
+    event.file = kFile;
+    event.access = {AccessBit::read, AccessBit::write};
+    event.wish.flavour = Flavour::lease;
+    event.wish.rights = wanted;
+    event.wish.key.bytes[0] = key;
+    event.wish.version2 = true;
+    return event;
+  }
+  LockRequested nlm_lock(ClientId who, Range range, LockMode mode, Wait wait = Wait::none) {
+    LockRequested event;
+    event.request = next();
+    event.client = who;
+    event.owner = "svid";
+    event.file = kFile;
+    event.element = {range, mode};
+    event.wait = wait;
+    return event;
+  }
+  LockRequested smb_lock(ClientId who, OpenId open, Range range, LockMode mode,
+                         Wait wait = Wait::none) {
+    LockRequested event = nlm_lock(who, range, mode, wait);
+    event.open = open;
+    event.owner.clear();
+    return event;
+  }
+  BreakAcknowledged ack(ClientId who, Rights rights, std::uint8_t key = 1) {
+    BreakAcknowledged event{next(), who, Flavour::lease, {}, {}, rights};
+    event.key.bytes[0] = key;
+    return event;
+  }
+
+  Machine machine;
+  Effects effects;
+  Nanos now = kSecond;
+  std::uint64_t requests = 0;
+};
+
+TEST_F(MachineTest, GrantIsPersistedBeforeItsReply) {
+  const ClientId nfs = client(Protocol::nlm, "host");
+  const Effects out = apply(nlm_lock(nfs, {0, 9}, LockMode::exclusive));
+  ASSERT_EQ(out.size(), 3u);
+  EXPECT_TRUE(std::holds_alternative<ClientRecord>(std::get<Persist>(out[0]).change.record));
+  EXPECT_TRUE(std::holds_alternative<LockRecord>(std::get<Persist>(out[1]).change.record));
+  EXPECT_EQ(std::get<Reply>(out[2]).status, Status::ok);
+  EXPECT_TRUE(std::get<Reply>(out[2]).durable);
+}
+
+TEST_F(MachineTest, NfsLockWaitsForTheAcknowledgmentOfAWriteLease) {
+  const ClientId smb = client(Protocol::smb, "guid");
+  const ClientId nfs = client(Protocol::nlm, "host");
+  const auto opened = std::get<OpenReply>(reply(apply(smb_open(smb, kRWH))).body);
+  EXPECT_EQ(opened.rights, kRWH);
+  EXPECT_EQ(opened.epoch, 1);
+
+  const LockRequested lock = nlm_lock(nfs, {0, 9}, LockMode::exclusive, Wait::callback);
+  Effects out = apply(lock);
+  const auto* sent = find<SendBreak>(out);
+  ASSERT_NE(sent, nullptr);
+  EXPECT_EQ(sent->to, kNoRights);
+  EXPECT_EQ(sent->epoch, 2);
+  EXPECT_EQ(reply(out).status, Status::blocked);
+  EXPECT_TRUE(machine.view(kFile).locks.empty());
+
+  out = apply(ack(smb, kNoRights));
+  const auto* granted = find<NotifyGranted>(out);
+  ASSERT_NE(granted, nullptr);
+  EXPECT_EQ(granted->grant, lock.request);
+  EXPECT_EQ(machine.view(kFile).locks.size(), 1u);
+  apply(GrantAnswered{lock.request, true});
+  EXPECT_TRUE(machine.view(kFile).grants.empty());
+}
+
+TEST_F(MachineTest, ALateAcknowledgmentChangesNothing) {
+  const ClientId smb = client(Protocol::smb, "guid");
+  const ClientId nfs = client(Protocol::nlm, "host");
+  apply(smb_open(smb, kRWH));
+  apply(nlm_lock(nfs, {0, 9}, LockMode::exclusive, Wait::callback));
+  now = machine.next_deadline();
+  const Effects out = apply(Tick{});
+  EXPECT_NE(find<Revoked>(out), nullptr);
+  EXPECT_NE(find<NotifyGranted>(out), nullptr);
+  EXPECT_EQ(reply(apply(ack(smb, kRH))).status, Status::not_breaking);
+}
+
+TEST_F(MachineTest, AnNfsLockKeepsSmbFromAWriteLease) {
+  const ClientId smb = client(Protocol::smb, "guid");
+  const ClientId nfs = client(Protocol::nlm, "host");
+  apply(nlm_lock(nfs, {0, 9}, LockMode::exclusive));
+  const auto opened = std::get<OpenReply>(reply(apply(smb_open(smb, kRWH))).body);
+  EXPECT_EQ(opened.rights, kRH);
+  const Reply denied = reply(apply(smb_lock(smb, opened.open, {5, 5}, LockMode::exclusive)));
+  EXPECT_EQ(denied.status, Status::denied);
+  EXPECT_EQ(std::get<Holder>(denied.body).label, "host");
+}
+
+TEST_F(MachineTest, WaitersOfBothFamiliesGoInOrderOfArrival) {
+  const ClientId smb = client(Protocol::smb, "guid");
+  const ClientId one = client(Protocol::nlm, "one");
+  const ClientId two = client(Protocol::nlm, "two");
+  const auto opened = std::get<OpenReply>(reply(apply(smb_open(smb, kNoRights))).body);
+  apply(nlm_lock(one, {0, 9}, LockMode::exclusive));
+  const LockRequested first = smb_lock(smb, opened.open, {0, 9}, LockMode::exclusive, Wait::queue);
+  EXPECT_NE(find<Parked>(apply(first)), nullptr);
+  EXPECT_EQ(reply(apply(nlm_lock(two, {0, 9}, LockMode::exclusive, Wait::callback))).status,
+            Status::blocked);
+
+  Unlocked unlock{next(), one, {}, "svid", kFile, Range::whole(), {}};
+  Effects out = apply(unlock);
+  EXPECT_EQ(find<NotifyGranted>(out), nullptr);
+  EXPECT_EQ(machine.view(kFile).locks.size(), 1u);
+  EXPECT_EQ(machine.view(kFile).locks[0].client, smb);
+
+  out = apply(OpenClosed{next(), opened.open});
+  EXPECT_NE(find<NotifyGranted>(out), nullptr);
+}
+
+TEST_F(MachineTest, DeadlockAcrossProtocolsIsRefused) {
+  const ClientId smb = client(Protocol::smb, "guid");
+  const ClientId nfs = client(Protocol::nlm, "host");
+  const auto opened = std::get<OpenReply>(reply(apply(smb_open(smb, kNoRights))).body);
+  apply(nlm_lock(nfs, {0, 0}, LockMode::exclusive));
+  apply(smb_lock(smb, opened.open, {1, 1}, LockMode::exclusive));
+  apply(smb_lock(smb, opened.open, {0, 0}, LockMode::exclusive, Wait::queue));
+  EXPECT_EQ(reply(apply(nlm_lock(nfs, {1, 1}, LockMode::exclusive, Wait::callback))).status,
+            Status::deadlock);
+}
+
+TEST_F(MachineTest, RecoveredLocksProtectAndAreGivenBack) {
+  const ClientId nfs = client(Protocol::nlm, "host");
+  std::vector<Record> records;
+  for (const Effect& effect : apply(nlm_lock(nfs, {0, 9}, LockMode::exclusive))) {
+    if (const auto* persist = std::get_if<Persist>(&effect)) {
+      const Record& record = persist->change.record;
+      records.push_back(*decode_record(encode_key(record), encode(record)));
+    }
+  }
+  Machine next_run{Limits{}};
+  Effects out;
+  next_run.recover(records, 2, now, out);
+  machine = std::move(next_run);
+  EXPECT_TRUE(machine.view().grace);
+
+  const ClientId other = client(Protocol::nlm, "other");
+  EXPECT_EQ(reply(apply(nlm_lock(other, {50, 59}, LockMode::shared))).status, Status::grace);
+  LockRequested wider = nlm_lock(nfs, {0, 10}, LockMode::exclusive);
+  wider.reclaim = Reclaim::previous;
+  EXPECT_EQ(reply(apply(wider)).status, Status::reclaim_bad);
+  LockRequested same = nlm_lock(nfs, {0, 9}, LockMode::exclusive);
+  same.reclaim = Reclaim::previous;
+  out = apply(same);
+  EXPECT_EQ(reply(out).status, Status::ok);
+  EXPECT_NE(find<GraceEnded>(out), nullptr) << "everybody on the roster is done";
+  EXPECT_EQ(reply(apply(nlm_lock(other, {5, 5}, LockMode::shared))).status, Status::denied);
+}
+
+}  // namespace
+}  // namespace lockstep::core
