@@ -124,6 +124,7 @@ void Machine::recover(const std::vector<Record>& records, std::uint64_t epoch, N
 }
 void Machine::apply(const Event& event, Effects& effects) { state_->apply(event, effects); }
 Nanos Machine::next_deadline() const { return state_->next_deadline(); }
+bool Machine::in_grace() const { return state_->grace; }
 StateView Machine::view() const { return state_->view(); }
 
 FileView Machine::view(FileId file) const {

@@ -39,6 +39,7 @@ class Machine {
   /// When the next Tick is due; kNever when nothing is timed.
   Nanos next_deadline() const;
 
+  bool in_grace() const;
   StateView view() const;
   FileView view(FileId file) const;
   std::vector<FileView> view_of(ClientId client) const;

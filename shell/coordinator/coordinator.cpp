@@ -1,0 +1,245 @@
+#include "shell/coordinator/coordinator.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace lockstep::coordinator {
+
+namespace {
+
+using namespace core;
+
+bool waits_for_disk(const Effect& effect) {
+  return std::visit(
+      [](const auto& body) {
+        if constexpr (requires { body.durable; })
+          return body.durable;
+        else
+          return false;
+      },
+      effect);
+}
+
+/// The Unlocked that takes back what this request would add. Conversions of what the owner holds
+/// are not taken back: holding more than the client knows of is safe, less is not.
+std::optional<Unlocked> undo_of(const EventBody& body) {
+  const auto* lock = std::get_if<LockRequested>(&body);
+  if (!lock || !lock->more.empty()) return std::nullopt;
+  return Unlocked{{}, lock->client, lock->open, lock->owner, lock->file, lock->element.range, {}};
+}
+
+bool added_exactly(const Effects& effects, Range range) {
+  std::size_t puts = 0;
+  for (const Effect& effect : effects) {
+    const auto* persist = std::get_if<Persist>(&effect);
+    const auto* lock = persist ? std::get_if<LockRecord>(&persist->change.record) : nullptr;
+    if (!lock) continue;
+    if (persist->change.erase || lock->range != range) return false;
+    ++puts;
+  }
+  return puts == 1;
+}
+
+}  // namespace
+
+CoreCoordinator::CoreCoordinator(Machine machine, wire::Clock& clock, Append append, Watch watch)
+    : machine_(std::move(machine)),
+      clock_(clock),
+      append_(std::move(append)),
+      watch_(std::move(watch)) {}
+
+CoreCoordinator::~CoreCoordinator() {
+  if (disarm_) disarm_();
+}
+
+void CoreCoordinator::recover(const journal::Contents& contents, std::uint64_t epoch) {
+  epoch_ = epoch;
+  std::vector<Record> records;
+  records.reserve(contents.size());
+  for (const auto& [key, value] : contents) {
+    if (auto record = decode_record(key, value)) {
+      records.push_back(std::move(*record));
+    } else {
+      ++unreadable_;
+    }
+  }
+  machine_.recover(records, epoch, clock_.now(), effects_);
+  persist(effects_);
+  effects_.clear();
+  arm();
+}
+
+void CoreCoordinator::submit(EventBody event, RequestId request, wire::ReplySink& sink) {
+  if (stopped_) return sink.on_reply(Reply{request, Status::cancelled, false, {}});
+  waiting_[request] = {&sink, undo_of(event)};
+  step(std::move(event));
+}
+
+void CoreCoordinator::report(EventBody event) {
+  if (!stopped_) step(std::move(event));
+}
+
+void CoreCoordinator::attach(ClientId client, wire::ClientSink& sink) { clients_[client] = &sink; }
+
+void CoreCoordinator::detach(ClientId client, wire::ClientSink& sink) {
+  auto at = clients_.find(client);
+  if (at != clients_.end() && at->second == &sink) clients_.erase(at);
+}
+
+void CoreCoordinator::step(EventBody body) {
+  const Event event{clock_.now(), std::move(body)};
+  effects_.clear();
+  machine_.apply(event, effects_);
+  if (watch_) watch_(event, effects_);
+  persist(effects_);
+  for (Effect& effect : effects_) {
+    if (!std::holds_alternative<Persist>(effect)) queue(std::move(effect));
+  }
+  arm();
+  deliver();
+}
+
+/// The records of one step are one batch.
+void CoreCoordinator::persist(Effects& effects) {
+  std::vector<journal::Record> records;
+  bool barrier = false;
+  for (const Effect& effect : effects) {
+    if (std::holds_alternative<GraceEnded>(effect)) barrier = true;
+    const auto* persist = std::get_if<Persist>(&effect);
+    if (!persist) continue;
+    const Record& record = persist->change.record;
+    const auto* client = std::get_if<ClientRecord>(&record);
+    barrier = barrier || (client && client->lost_state);
+    journal::Record change{encode_key(record), std::nullopt};
+    if (!persist->change.erase) change.value = encode(record);
+    records.push_back(std::move(change));
+  }
+  if (records.empty()) return;
+  ++last_batch_;
+  if (barrier) barrier_ = last_batch_;
+  append_(last_batch_, std::move(records));
+  for (const Effect& effect : effects) {
+    const auto* reply = std::get_if<Reply>(&effect);
+    auto at = reply ? waiting_.find(reply->request) : waiting_.end();
+    if (at == waiting_.end() || !at->second.undo) continue;
+    if (!added_exactly(effects, at->second.undo->range)) at->second.undo.reset();
+  }
+}
+
+void CoreCoordinator::queue(Effect effect) {
+  std::uint64_t batch = barrier_;
+  if (waits_for_disk(effect)) batch = last_batch_;
+  if (batch > durable_) {
+    held_.push_back({batch, std::move(effect)});
+  } else {
+    outbox_.push_back(std::move(effect));
+  }
+}
+
+void CoreCoordinator::deliver() {
+  if (std::exchange(delivering_, true)) return;
+  while (!outbox_.empty()) {
+    Effect effect = std::move(outbox_.front());
+    outbox_.pop_front();
+    carry_out(effect);
+  }
+  delivering_ = false;
+}
+
+void CoreCoordinator::carry_out(Effect& effect) {
+  auto client_of = [this](ClientId id) -> wire::ClientSink* {
+    auto at = clients_.find(id);
+    return at == clients_.end() ? nullptr : at->second;
+  };
+  if (auto* reply = std::get_if<Reply>(&effect)) {
+    auto at = waiting_.find(reply->request);
+    if (at == waiting_.end()) return;
+    wire::ReplySink* sink = at->second.sink;
+    waiting_.erase(at);
+    sink->on_reply(std::move(*reply));
+  } else if (const auto* parked = std::get_if<Parked>(&effect)) {
+    auto at = waiting_.find(parked->request);
+    if (at != waiting_.end()) at->second.sink->on_parked();
+  } else if (const auto* notice = std::get_if<SendBreak>(&effect)) {
+    if (auto* sink = client_of(notice->client)) sink->on_break(*notice);
+  } else if (const auto* granted = std::get_if<NotifyGranted>(&effect)) {
+    notified_[granted->grant] = granted->client;
+    if (auto* sink = client_of(granted->client)) sink->on_granted(*granted);
+  } else if (const auto* stop = std::get_if<StopNotifying>(&effect)) {
+    auto at = notified_.find(stop->grant);
+    if (at == notified_.end()) return;
+    const ClientId client = at->second;
+    notified_.erase(at);
+    if (auto* sink = client_of(client)) sink->on_stop_notifying(stop->grant);
+  } else if (const auto* notify = std::get_if<NotifyLock>(&effect)) {
+    if (auto* sink = client_of(notify->client)) sink->on_notify_lock(*notify);
+  } else if (const auto* revoked = std::get_if<Revoked>(&effect)) {
+    if (auto* sink = client_of(revoked->client)) sink->on_revoked(*revoked);
+  }
+}
+
+void CoreCoordinator::durable(std::uint64_t number) {
+  durable_ = std::max(durable_, number);
+  while (!held_.empty() && held_.front().batch <= durable_) {
+    outbox_.push_back(std::move(held_.front().effect));
+    held_.pop_front();
+  }
+  if (std::exchange(failed_, false)) report(JournalChanged{false});
+  deliver();
+}
+
+/// Nobody is told "granted" for what may be lost. The batches stay queued in the journal, and what
+/// takes their grants back is queued behind them, so that disk and memory agree again later.
+void CoreCoordinator::journal_failed() {
+  if (std::exchange(failed_, true)) return;
+  report(JournalChanged{true});
+  std::vector<EventBody> undone;
+  std::deque<Held> kept;
+  for (Held& held : held_) {
+    auto* reply = std::get_if<Reply>(&held.effect);
+    if (!reply || reply->status != Status::ok) {
+      kept.push_back(std::move(held));
+      continue;
+    }
+    auto at = waiting_.find(reply->request);
+    if (const auto* open = std::get_if<OpenReply>(&reply->body)) {
+      undone.emplace_back(OpenClosed{new_request(), open->open});
+      undone.emplace_back(AccessEnded{reply->request});
+    } else if (at != waiting_.end() && at->second.undo) {
+      at->second.undo->request = new_request();
+      undone.emplace_back(*at->second.undo);
+    }
+    outbox_.push_back(Reply{reply->request, Status::journal_failed, false, {}});
+  }
+  held_ = std::move(kept);
+  for (EventBody& event : undone) report(std::move(event));
+  deliver();
+}
+
+void CoreCoordinator::arm() {
+  const Nanos next = machine_.next_deadline();
+  if (next == armed_ || stopped_) return;
+  if (disarm_) std::exchange(disarm_, {})();
+  armed_ = next;
+  if (next == kNever) return;
+  disarm_ = clock_.at(next, [this] {
+    disarm_ = {};
+    armed_ = kNever;
+    step(Tick{});
+  });
+}
+
+void CoreCoordinator::stop() {
+  if (std::exchange(stopped_, true)) return;
+  if (disarm_) std::exchange(disarm_, {})();
+  outbox_.clear();
+  held_.clear();
+  clients_.clear();
+  while (!waiting_.empty()) {
+    const auto [request, waiting] = *waiting_.begin();
+    waiting_.erase(waiting_.begin());
+    waiting.sink->on_reply(Reply{request, Status::cancelled, false, {}});
+  }
+}
+
+}  // namespace lockstep::coordinator

@@ -1,0 +1,159 @@
+// The order rule: what leaves when, against a journal that the test drives by hand.
+#include "shell/coordinator/coordinator.hpp"
+
+#include <gtest/gtest.h>
+
+namespace lockstep::coordinator {
+namespace {
+
+using namespace core;
+
+class HandClock final : public wire::Clock {
+ public:
+  Nanos now() const override { return time; }
+  std::int64_t wall_nanos() const override { return 0; }
+  std::function<void()> at(Nanos when, std::function<void()> action) override {
+    due = when;
+    pending = std::move(action);
+    return [this] { pending = {}; };
+  }
+  Nanos time = kSecond;
+  Nanos due = kNever;
+  std::function<void()> pending;
+};
+
+struct Sink final : wire::ReplySink {
+  void on_parked() override { parked = true; }
+  void on_reply(Reply got) override { reply = std::move(got); }
+  bool parked = false;
+  std::optional<Reply> reply;
+};
+
+class CoordinatorTest : public ::testing::Test {
+ protected:
+  CoordinatorTest()
+      : coordinator(Machine(Limits{}), clock,
+                    [this](std::uint64_t number, std::vector<journal::Record> records) {
+                      appended = number;
+                      for (auto& record : records) {
+                        if (record.value)
+                          disk[record.key] = *record.value;
+                        else
+                          disk.erase(record.key);
+                      }
+                    },
+                    {}) {
+    coordinator.recover({}, 1);
+    coordinator.durable(appended);
+  }
+  ClientId client(Protocol protocol, const std::string& name) {
+    Sink sink;
+    ClientArrived event{coordinator.new_request(), protocol, name, name, name, 0};
+    coordinator.submit(event, event.request, sink);
+    return std::get<ClientReply>(sink.reply->body).client;
+  }
+  LockRequested lock(ClientId who, Wait wait = Wait::none) {
+    LockRequested event;
+    event.request = coordinator.new_request();
+    event.client = who;
+    event.owner = "o";
+    event.file = {7, 0, 1};
+    event.wait = wait;
+    return event;
+  }
+
+  HandClock clock;
+  std::uint64_t appended = 0;
+  journal::Contents disk;
+  CoreCoordinator coordinator;
+};
+
+TEST_F(CoordinatorTest, AGrantWaitsForTheDiskAndAReleaseDoesNot) {
+  const ClientId host = client(Protocol::nlm, "host");
+  Sink granted, released;
+  const LockRequested event = lock(host);
+  coordinator.submit(event, event.request, granted);
+  EXPECT_FALSE(granted.reply) << "not on disk yet";
+  const Unlocked unlock{coordinator.new_request(), host, {}, "o", {7, 0, 1}, Range::whole(), {}};
+  coordinator.submit(unlock, unlock.request, released);
+  EXPECT_TRUE(released.reply) << "gives something back only";
+  coordinator.durable(appended);
+  ASSERT_TRUE(granted.reply);
+  EXPECT_EQ(granted.reply->status, Status::ok);
+}
+
+TEST_F(CoordinatorTest, AGrantThatCannotBeMadeDurableFailsAndIsTakenBack) {
+  const ClientId host = client(Protocol::nlm, "host");
+  Sink granted, refused, again;
+  const LockRequested event = lock(host);
+  coordinator.submit(event, event.request, granted);
+  coordinator.journal_failed();
+  ASSERT_TRUE(granted.reply);
+  EXPECT_EQ(granted.reply->status, Status::journal_failed);
+  EXPECT_TRUE(coordinator.machine().view({7, 0, 1}).locks.empty());
+  const LockRequested second = lock(host);
+  coordinator.submit(second, second.request, refused);
+  ASSERT_TRUE(refused.reply);
+  EXPECT_EQ(refused.reply->status, Status::journal_failed);
+  coordinator.durable(appended);
+  const LockRequested third = lock(host);
+  coordinator.submit(third, third.request, again);
+  coordinator.durable(appended);
+  ASSERT_TRUE(again.reply);
+  EXPECT_EQ(again.reply->status, Status::ok);
+}
+
+TEST_F(CoordinatorTest, TheTimerIsAlwaysTheMachinesNextDeadline) {
+  const ClientId smb = client(Protocol::smb, "guid");
+  const ClientId host = client(Protocol::nlm, "host");
+  OpenRequested open;
+  open.request = coordinator.new_request();
+  open.client = smb;
+  open.file = {7, 0, 1};
+  open.access = {AccessBit::read, AccessBit::write};
+  open.wish = {Flavour::lease, kRWH, {}, true, 0};
+  Sink opened, blocked;
+  coordinator.submit(open, open.request, opened);
+  coordinator.durable(appended);
+  EXPECT_EQ(clock.due, kNever);
+  const LockRequested event = lock(host);
+  coordinator.submit(event, event.request, blocked);
+  EXPECT_TRUE(blocked.parked);
+  EXPECT_EQ(clock.due, clock.time + Limits{}.break_timeout);
+  clock.time = clock.due;
+  std::exchange(clock.pending, {})();
+  coordinator.durable(appended);
+  ASSERT_TRUE(blocked.reply);
+  EXPECT_EQ(blocked.reply->status, Status::ok);
+}
+
+TEST_F(CoordinatorTest, WhatWasDurableIsThereAfterARestart) {
+  const ClientId host = client(Protocol::nlm, "host");
+  Sink granted;
+  const LockRequested event = lock(host);
+  coordinator.submit(event, event.request, granted);
+  CoreCoordinator next(Machine(Limits{}), clock, [](auto, auto) {}, {});
+  next.recover(disk, 2);
+  EXPECT_TRUE(next.in_grace());
+  ASSERT_EQ(next.machine().view({7, 0, 1}).locks.size(), 1u);
+  EXPECT_TRUE(next.machine().view({7, 0, 1}).locks[0].recovered);
+}
+
+TEST_F(CoordinatorTest, StopAnswersEverything) {
+  const ClientId one = client(Protocol::nlm, "one");
+  const ClientId two = client(Protocol::smb, "two");
+  Sink granted, waits;
+  const LockRequested event = lock(one);
+  coordinator.submit(event, event.request, granted);
+  OpenRequested open;
+  open.request = coordinator.new_request();
+  open.client = two;
+  open.file = {8, 0, 1};
+  coordinator.submit(open, open.request, waits);
+  coordinator.stop();
+  EXPECT_TRUE(granted.reply);
+  EXPECT_EQ(coordinator.outstanding(), 0u);
+}
+
+}  // namespace
+}  // namespace lockstep::coordinator
