@@ -152,7 +152,11 @@ class Runner:
     def finish(self):
         if self.lounge is not None and not isinstance(self.lounge, Unavailable):
             self.lounge.close()
-        self.house.close()
+        try:
+            self.house.close()
+        except (servers.ServerError, OSError) as error:
+            print(f"FAIL end of the shared server: {error}")
+            self.failed.append("end of the shared server")
         print(f"in {time.monotonic() - self.started:.0f} s")
         for name in self.failed:
             print(f"  FAILED: {name}; again: tests/e2e/run --only '^{re.escape(name)}$'")

@@ -47,5 +47,6 @@ typedef int verb_function(struct context *context, struct command *command);
 verb_function *find_io_verb(const char *name);
 verb_function *find_name_verb(const char *name);
 int slot_fd(const char *word);
+int verb_cells(struct context *context, struct command *command); /* cells.c */
 
 #endif

@@ -109,7 +109,8 @@ static const struct {
   int arguments;
   verb_function *function;
 } own_verbs[] = {
-    {"open", 3, verb_open}, {"close", 1, verb_close}, {"sh", 1, verb_shell}, {"sleep", 1, verb_sleep},
+    {"open", 3, verb_open},   {"close", 1, verb_close}, {"sh", 1, verb_shell},
+    {"sleep", 1, verb_sleep}, {"cells", 6, verb_cells},
 };
 
 static verb_function *find_verb(const struct command *command) {

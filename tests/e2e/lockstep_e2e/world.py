@@ -7,7 +7,8 @@ from .rawnfs import NfsClient
 from .rawnlm import NlmClient
 from .rawsmb import SmbClient
 from .scenario import Skip, check
-from .server import EXPORT, PASSWORD, USER, Server
+from .server import (EXPORT, PASSWORD, USER, Server, ServerError,
+                     sanitizer_report)
 from .smbfile import open_file
 from .timeline import Timeline
 
@@ -35,17 +36,22 @@ class House:
     def server(self, scenario):
         """(server, whether it is the scenario's own). A shared one that died is replaced."""
         if scenario.server is not None:
-            if self.shared:
-                self.shared.stop()  # the ports are wanted
-                self.shared = None
+            self.close()  # the ports are wanted
             return self.make_server(**scenario.server), True
         if self.shared is None or not self.shared.alive:
             self.shared = self.make_server()
         return self.shared, False
 
     def close(self):
-        if self.shared:
-            self.shared.kill()
+        """SIGTERM after all that was done to it: it must end in order (and without leaks, where a
+        sanitizer looks)."""
+        shared, self.shared = self.shared, None
+        if shared is None:
+            return
+        status = shared.stop(30.0)
+        report = sanitizer_report(shared.log())
+        if status or report:
+            raise ServerError(f"exit {status}; {report or shared.log()[-500:]}")
 
 
 class World:

@@ -81,7 +81,7 @@ class Guest:
     def __init__(self, directory, tap, cache, sources, timeline=None):
         self.directory, self.tap, self.timeline = directory, tap, timeline
         self.ids = itertools.count(1)
-        self.waiting, self.dead, self.lost = {}, {}, False
+        self.waiting, self.dead, self.notes, self.lost = {}, {}, {}, False
         self.changed = threading.Condition()
         self.offset = 0.0
         self.started = now()
@@ -154,7 +154,7 @@ class Guest:
     def start(self, target, verb, *arguments, raw=False):
         pending = Pending(f"{target} {verb} {' '.join(map(str, arguments))}")
         pending.target, pending.raw = target, raw
-        number = str(next(self.ids))
+        number = pending.number = str(next(self.ids))
         line = " ".join([number, target, verb, *map(encode, arguments)]) + "\n"
         with self.changed:
             if self.lost:
@@ -209,6 +209,8 @@ class Guest:
         with self.changed:
             if words[0] == "ready":
                 self.dead["ready"] = at
+            elif words[0] == "note":
+                self.notes.setdefault(words[1], []).extend(words[2:])
             elif words[0] == "dead":
                 self.dead[words[1]] = int(words[2])
                 gone = [number for number, pending in self.waiting.items()

@@ -12,12 +12,12 @@ import subprocess
 from .cpio import Archive
 
 MODULES = """virtio_pci virtio_console virtio_net macvlan sunrpc auth_rpcgss lockd grace nfs nfsv3
-    nfs_acl dns_resolver cmac hmac sha256_generic sha512_generic md5 md4 aes_generic gcm ccm ctr ghash_generic ecb
-    des_generic libdes libarc4 nls_utf8 cifs""".split()
+    nfs_acl dns_resolver cmac hmac sha256_generic sha512_generic md5 md4 aes_generic
+    gcm ccm ctr ghash_generic ecb des_generic libdes libarc4 nls_utf8 cifs""".split()
 PROGRAMS = ["/usr/sbin/mount.nfs", "/usr/sbin/mount.cifs", "/usr/sbin/rpcbind",
             "/usr/sbin/rpc.statd", "/usr/sbin/ip"]
 FILES = ["/etc/netconfig", "/etc/services", "/etc/protocols"]
-APPLETS = """sh mount umount cat echo ls mkdir rm rmdir sleep kill ps dmesg grep hostname ln touch
+APPLETS = """sh mv mount umount cat echo ls mkdir rm rmdir sleep kill ps dmesg grep hostname ln touch
     head tail wc dd sync netstat ping test true false env id sed cut tr stat chmod""".split()
 TEXTS = {
     "/etc/passwd": "root:x:0:0:root:/:/bin/sh\nstatd:x:0:0::/:/bin/false\n"
@@ -25,7 +25,9 @@ TEXTS = {
     "/etc/group": "root:x:0:\nnogroup:x:65534:\n",
     "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\nservices: files\n"
                           "protocols: files\nnetgroup: files\n",
-    "/etc/hosts": "127.0.0.1 localhost\n",
+    # statd finds out by names who it is that tells of its restart.
+    "/etc/hosts": "127.0.0.1 localhost\n10.77.0.1 lockstep-e2e\n10.77.0.11 client-a\n"
+                  "10.77.0.12 client-b\n10.77.0.13 client-c\n",
 }
 
 
