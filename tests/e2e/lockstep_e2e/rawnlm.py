@@ -32,9 +32,10 @@ class NlmResult:
 
 
 class Holder:
-    def __init__(self, reader):
+    def __init__(self, reader, version=4):
+        number = reader.u64 if version == 4 else reader.u32
         self.exclusive, self.svid = reader.boolean(), reader.i32()
-        self.owner, self.offset, self.length = reader.opaque(), reader.u64(), reader.u64()
+        self.owner, self.offset, self.length = reader.opaque(), number(), number()
 
     def __repr__(self):
         kind = "exclusive" if self.exclusive else "shared"
@@ -48,7 +49,8 @@ class Granted:
         self.at, self.peer, self.version = at, peer, version
         self.cookie, self.exclusive = reader.opaque(), reader.boolean()
         self.caller, self.handle, self.owner = reader.string(), reader.opaque(), reader.opaque()
-        self.svid, self.offset, self.length = reader.i32(), reader.u64(), reader.u64()
+        number = reader.u64 if version == 4 else reader.u32
+        self.svid, self.offset, self.length = reader.i32(), number(), number()
         self.answer = None
 
 
@@ -99,6 +101,7 @@ class NlmClient:
         self.cookies = itertools.count(1)
         self.granted = []
         self.notified = []
+        self.answers = []  # (procedure, NlmResult) of the _RES calls that came
         self.changed = threading.Condition()
         self.granted_policy = lambda call: "GRANTED"
         self.services = []
@@ -130,6 +133,9 @@ class NlmClient:
 
     def _lock_manager(self, version):
         def handler(procedure, reader, peer):
+            if 11 <= procedure <= 14:  # the answer to one of our _MSG calls
+                self._message_answered(procedure, reader)
+                return b""
             if procedure not in (GRANTED, 10):
                 return None
             call = Granted(reader, peer, version, now())
@@ -144,6 +150,15 @@ class NlmClient:
                 return RpcService.DROP
             return Packer().opaque(call.cookie).u32(CODE[call.answer]).bytes()
         return handler
+
+    def _message_answered(self, procedure, reader):
+        result = self._result(reader)
+        if procedure == 11 and result.status == "DENIED":
+            result.holder = Holder(reader, self.version)
+        result.at = now()
+        with self.changed:
+            self.answers.append((procedure - 10, result))
+            self.changed.notify_all()
 
     def _status_monitor(self, procedure, reader, peer):
         if procedure != 6:
@@ -217,7 +232,7 @@ class NlmClient:
         def decode(reader):
             result = self._result(reader)
             if result.status == "DENIED":
-                result.holder = Holder(reader)
+                result.holder = Holder(reader, self.version)
             return result
         arguments = (Packer().opaque(self.cookie()).boolean(exclusive).bytes()
                      + self.alock(handle, owner, svid, offset, length))
@@ -252,6 +267,26 @@ class NlmClient:
 
     def unshare(self, handle, owner=b"owner", timeout=10.0):
         return self._share(UNSHARE, "NLM_UNSHARE", handle, "", "", owner, False).wait(timeout)
+
+    def message(self, procedure, handle, offset=0, length=TO_END, exclusive=True, block=False,
+                owner=b"owner", svid=1, timeout=5.0):
+        """The asynchronous form (macOS knows no other): sends TEST, LOCK, CANCEL or UNLOCK as
+        _MSG, checks the empty reply, returns the NlmResult of the _RES that the server calls."""
+        cookie = self.cookie()
+        head = Packer().opaque(cookie)
+        if procedure in (LOCK, CANCEL):
+            head.boolean(block)
+        if procedure != UNLOCK:
+            head.boolean(exclusive)
+        arguments = head.bytes() + self.alock(handle, owner, svid, offset, length)
+        if procedure == LOCK:
+            arguments += Packer().boolean(False).i32(self.state).bytes()
+        self.nlm.call(procedure + 5, arguments, timeout, label=f"NLM _MSG {procedure}")
+        found = self._wait_for(self.answers, lambda item: item[0] == procedure
+                               and item[1].cookie == cookie, timeout)
+        if found is None:
+            raise TimeoutError(f"no _RES for the _MSG of procedure {procedure}")
+        return found[1]
 
     def free_all(self, timeout=10.0):
         """Gives everything of this host back; the call has no result."""
