@@ -1,0 +1,44 @@
+// Security descriptors (MS-DTYP 2.4) made from owner, group and mode, and read back into them.
+//
+// Users are S-1-22-1-uid, groups S-1-22-2-gid (the SIDs that Unix servers use for accounts that no
+// domain knows), others are Everyone (S-1-1-0). What a mode cannot say, a descriptor set by a
+// client loses: this is the security of a Unix file, not of NTFS.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "shell/wire/smb2/fscc.hpp"
+#include "shell/wire/smb2/ntstatus.hpp"
+
+namespace lockstep::wire::smb2 {
+
+/// SECURITY_INFORMATION bits (MS-DTYP 2.4.7).
+namespace security {
+inline constexpr std::uint32_t kOwner = 0x1;
+inline constexpr std::uint32_t kGroup = 0x2;
+inline constexpr std::uint32_t kDacl = 0x4;
+inline constexpr std::uint32_t kSacl = 0x8;
+}  // namespace security
+
+/// The parts of the descriptor that `wanted` names, self-relative.
+Bytes encode_security(const files::Attributes& attributes, std::uint32_t wanted);
+
+/// What a descriptor asks of owner, group and mode.
+struct SecurityChange {
+  NtStatus status = NtStatus::success;
+  std::optional<std::uint32_t> uid, gid;
+  std::optional<std::uint32_t> mode;  ///< the nine permission bits
+};
+
+/// Reads the parts that `parts` names. INVALID_SECURITY_DESCR when the bytes are none, NONE_MAPPED
+/// for an owner or group that is no Unix account. `directory` gives rights their meaning; `now` has
+/// the owner and group that the DACL's entries are compared with.
+SecurityChange decode_security(ByteView descriptor, std::uint32_t parts,
+                               const files::Attributes& now);
+
+/// Whether it carries a list of rights at all (a null list lets everybody do everything).
+bool has_dacl(ByteView descriptor);
+
+}  // namespace lockstep::wire::smb2
