@@ -17,7 +17,7 @@ MODULES = """virtio_pci virtio_console virtio_net macvlan sunrpc auth_rpcgss loc
 PROGRAMS = ["/usr/sbin/mount.nfs", "/usr/sbin/mount.cifs", "/usr/sbin/rpcbind",
             "/usr/sbin/rpc.statd", "/usr/sbin/ip"]
 FILES = ["/etc/netconfig", "/etc/services", "/etc/protocols"]
-APPLETS = """sh mv mount umount cat echo ls mkdir rm rmdir sleep kill ps dmesg grep hostname ln touch
+APPLETS = """sh mv uniq sha256sum df mount umount cat echo ls mkdir rm rmdir sleep kill ps dmesg grep hostname ln touch
     head tail wc dd sync netstat ping test true false env id sed cut tr stat chmod""".split()
 TEXTS = {
     "/etc/passwd": "root:x:0:0:root:/:/bin/sh\nstatd:x:0:0::/:/bin/false\n"
