@@ -99,6 +99,8 @@ Verdict Acceptor::check_response(const Authenticate& message, const NtHash& hash
   const ByteView proof = message.nt_response.first(kProofSize);
   const ByteView blob = message.nt_response.subspan(kProofSize);
   if (blob[0] != 1 || blob[1] != 1) return Verdict::malformed;
+  // Some clients send a challenge whose pairs are noise: that is no wrong password.
+  if (!well_formed_avs(blob.subspan(kClientChallengeFixed))) return Verdict::malformed;
   // The specification takes the domain as it was sent; some clients hash it in upper case.
   for (const std::string& domain : {message.domain, upper_case(message.domain)}) {
     const crypto::Digest16 key = response_key(hash, message.user, domain);

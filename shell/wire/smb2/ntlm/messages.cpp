@@ -116,6 +116,16 @@ void append_av(LittleWriter& out, Av id, ByteView value) {
   out.bytes(value);
 }
 
+bool well_formed_avs(ByteView list) {
+  LittleReader in(list);
+  while (in.ok() && in.remaining() != 0) {
+    const Av id = static_cast<Av>(in.u16());
+    in.skip(in.u16());
+    if (in.ok() && id == Av::end) return true;
+  }
+  return in.ok();
+}
+
 std::optional<ByteView> find_av(ByteView list, Av id) {
   LittleReader in(list);
   while (in.remaining() != 0) {

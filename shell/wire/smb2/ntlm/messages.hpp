@@ -70,6 +70,8 @@ struct Authenticate {
 std::optional<Authenticate> decode_authenticate(ByteView token);
 
 void append_av(LittleWriter& out, Av id, ByteView value);
+/// Whether every pair up to the end lies inside the list.
+bool well_formed_avs(ByteView list);
 /// The value of the first pair with this id; nothing when there is none or the list is broken.
 std::optional<ByteView> find_av(ByteView list, Av id);
 
