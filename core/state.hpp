@@ -85,7 +85,6 @@ class State {
   bool journal_failed = false;
   bool grace = false;
   Nanos grace_until = 0;
-  Nanos promised_grace = 0;  ///< on record: what the next run's grace lasts at least
 
   std::map<ClientId, Client> clients;
   std::map<std::pair<Protocol, std::string>, ClientId, std::less<>> identities;
@@ -129,6 +128,8 @@ class State {
   const File* find_file(FileId id) const;
 
  private:
+  friend class Snapshot;  // archive.cpp: saves and loads
+
   // ---- machine.cpp
   void fire_due_timers();
   void settle();

@@ -1,0 +1,499 @@
+// Saves the whole state as bytes and loads it again: the one file of core that knows
+// Boost.Serialization. The text archive is the same on every platform. Pointers become ids; counts
+// and indexes are built anew.
+#include <boost/archive/text_iarchive.hpp>
+#include <boost/archive/text_oarchive.hpp>
+#include <boost/serialization/array.hpp>
+#include <boost/serialization/map.hpp>
+#include <boost/serialization/set.hpp>
+#include <boost/serialization/split_free.hpp>
+#include <boost/serialization/string.hpp>
+#include <boost/serialization/utility.hpp>
+#include <boost/serialization/vector.hpp>
+#include <sstream>
+#include <stdexcept>
+
+#include "core/state.hpp"
+
+namespace lockstep::core {
+
+namespace {
+
+constexpr std::uint32_t kSnapshotVersion = 1;
+
+template <class A, class... Fields>
+void each(A& archive, Fields&... fields) {
+  (void)(archive & ... & fields);
+}
+
+}  // namespace
+
+// ---- The vocabulary ----------------------------------------------------------------------------
+
+template <class A, class Tag>
+void serialize(A& a, Id<Tag>& id, unsigned) {
+  a & id.value;
+}
+template <class A, class Bit>
+void serialize(A& a, Flags<Bit>& flags, unsigned) {
+  std::uint32_t bits = flags.bits();
+  a & bits;
+  flags = Flags<Bit>::from_bits(static_cast<std::uint8_t>(bits));
+}
+template <class A>
+void serialize(A& a, FileId& id, unsigned) {
+  each(a, id.node, id.generation, id.volume);
+}
+template <class A>
+void serialize(A& a, LeaseKey& key, unsigned) {
+  for (std::uint8_t& byte : key.bytes) a & byte;
+}
+template <class A>
+void serialize(A& a, Range& range, unsigned) {
+  each(a, range.first, range.last);
+}
+template <class A>
+void serialize(A& a, LockElement& element, unsigned) {
+  each(a, element.range, element.mode);
+}
+template <class A>
+void serialize(A& a, Policy& policy, unsigned) {
+  each(a, policy.smb_ranges_on_nfs_io, policy.smb_deny_on_nfs_io, policy.nfs_ranges_on_nfs_io,
+       policy.unlink_while_open, policy.v3_getattr_breaks);
+}
+template <class A>
+void serialize(A& a, Wish& wish, unsigned) {
+  each(a, wish.flavour, wish.rights, wish.key, wish.version2, wish.epoch);
+}
+template <class A>
+void serialize(A& a, Target& target, unsigned) {
+  each(a, target.file, target.operation);
+}
+template <class A>
+void serialize(A& a, OpenRequested& event, unsigned) {
+  each(a, event.request, event.client, event.file, event.owner, event.access, event.deny,
+       event.attributes_only, event.overwrite, event.directory, event.created, event.wish,
+       event.reclaim, event.patience, event.ancestors, event.policy);
+}
+template <class A>
+void serialize(A& a, LockRequested& event, unsigned) {
+  each(a, event.request, event.client, event.open, event.owner, event.file, event.element,
+       event.more, event.wait, event.reclaim, event.patience, event.policy);
+}
+template <class A>
+void serialize(A& a, LockTested& event, unsigned) {
+  each(a, event.request, event.client, event.open, event.owner, event.file, event.element,
+       event.patience);
+}
+template <class A>
+void serialize(A& a, AccessRequested& event, unsigned) {
+  each(a, event.request, event.client, event.open, event.owner, event.target, event.others,
+       event.range, event.parent_key, event.reclaimed, event.patience, event.policy);
+}
+template <class A>
+void serialize(A& a, DispositionSet& event, unsigned) {
+  each(a, event.request, event.open, event.remove);
+}
+template <class A>
+void save_body(A& a, const WaitingRequest& body) {
+  const std::size_t index = body.index();
+  a << index;
+  std::visit([&a](const auto& request) { a << request; }, body);
+}
+template <std::size_t I = 0, class A>
+void load_alternative(A& a, WaitingRequest& body, std::size_t index) {
+  if constexpr (I == std::variant_size_v<WaitingRequest>) {
+    throw std::runtime_error("the snapshot holds a kind of request that is not known here");
+  } else if (index == I) {
+    std::variant_alternative_t<I, WaitingRequest> request;
+    a >> request;
+    body = std::move(request);
+  } else {
+    load_alternative<I + 1>(a, body, index);
+  }
+}
+template <class A>
+void load_body(A& a, WaitingRequest& body) {
+  std::size_t index = 0;
+  a >> index;
+  load_alternative(a, body, index);
+}
+template <class A>
+void serialize(A& a, Limits& limits, unsigned) {
+  each(a, limits.clients_max, limits.opens_max, limits.opens_per_client_max, limits.locks_max,
+       limits.locks_per_owner_max, limits.waiters_per_file_max, limits.waiters_per_client_max,
+       limits.elements_per_request_max, limits.break_timeout, limits.delegation_timeout,
+       limits.grace, limits.courtesy, limits.bar, limits.regrant_backoff, limits.reservation,
+       limits.grace_scope);
+}
+template <class A>
+void serialize(A& a, Client& client, unsigned) {
+  each(a, client.id, client.protocol, client.identity, client.address, client.label, client.lease,
+       client.lease_until, client.courtesy, client.lost_state, client.callback_up, client.on_record,
+       client.present, client.reclaiming, client.completed, client.host_state);
+}
+template <class A>
+void serialize(A& a, Bar& bar, unsigned) {
+  each(a, bar.client, bar.cause, bar.until);
+}
+template <class A>
+void serialize(A& a, EarlierMode& part, unsigned) {
+  each(a, part.range, part.mode);
+}
+
+}  // namespace lockstep::core
+
+namespace boost::serialization {
+template <class A>
+void serialize(A& a, lockstep::core::WaitingRequest& body, unsigned version) {
+  split_free(a, body, version);
+}
+template <class A>
+void save(A& a, const lockstep::core::WaitingRequest& body, unsigned) {
+  lockstep::core::save_body(a, body);
+}
+template <class A>
+void load(A& a, lockstep::core::WaitingRequest& body, unsigned) {
+  lockstep::core::load_body(a, body);
+}
+}  // namespace boost::serialization
+
+namespace lockstep::core {
+
+// ---- The state, with ids in the place of pointers
+// ------------------------------------------------
+
+class Snapshot {
+ public:
+  struct OwnerKey {
+    ClientId client;
+    OpenId open;
+    std::string name;
+    template <class A>
+    void serialize(A& a, unsigned) {
+      each(a, client, open, name);
+    }
+  };
+  struct SavedRight {
+    ClientId client;
+    FileId file;
+    Right right;  // its pointers are not used
+    template <class A>
+    void serialize(A& a, unsigned) {
+      each(a, client, file, right.id, right.flavour, right.key, right.open, right.version2,
+           right.epoch, right.rights, right.recovered, right.on_record, right.since, right.breaking,
+           right.to, right.deadline, right.break_since, right.waiting, right.crossing,
+           right.breaker, right.breaker_client, right.trigger);
+    }
+  };
+  struct SavedOpen {
+    ClientId client;
+    FileId file;
+    RightId right;
+    Open open;  // likewise
+    template <class A>
+    void serialize(A& a, unsigned) {
+      each(a, client, file, right, open.id, open.owner, open.access, open.deny, open.asked,
+           open.recorded_access, open.recorded_deny, open.ancestors, open.attributes_only,
+           open.recovered, open.reclaimed, open.on_record);
+    }
+  };
+  struct SavedLock {
+    FileId file;
+    OwnerKey owner;
+    OpenId through;
+    HeldLock lock;
+    template <class A>
+    void serialize(A& a, unsigned) {
+      each(a, file, owner, through, lock.range, lock.id, lock.since, lock.mode, lock.recovered);
+    }
+  };
+  struct SavedFile {
+    FileId id;
+    bool delete_pending = false;
+    RequestId removing;
+    Nanos no_delegation_until = 0;
+    std::vector<Bar> bars;
+    std::vector<RequestId> grants;
+    template <class A>
+    void serialize(A& a, unsigned) {
+      each(a, id, delete_pending, removing, no_delegation_until, bars, grants);
+    }
+  };
+  struct SavedWaiter {
+    ClientId client;
+    std::vector<FileId> files;
+    Waiter waiter;  // likewise
+    template <class A>
+    void serialize(A& a, unsigned) {
+      each(a, client, files, waiter.arrival, waiter.request, waiter.body, waiter.wait_for,
+           waiter.breaks_left, waiter.announced, waiter.told, waiter.since, waiter.until);
+    }
+  };
+  struct SavedAccess {
+    RequestId request;
+    ClientId client;
+    RightId own_right;
+    OpenId open;
+    std::vector<std::pair<FileId, Operation>> targets;
+    Range range;
+    template <class A>
+    void serialize(A& a, unsigned) {
+      each(a, request, client, own_right, open, targets, range);
+    }
+  };
+  struct SavedGrant {
+    RequestId request;
+    FileId file;
+    OwnerKey owner;
+    LockElement element;
+    std::vector<EarlierMode> before;
+    template <class A>
+    void serialize(A& a, unsigned) {
+      each(a, request, file, owner, element, before);
+    }
+  };
+  struct SavedTimer {
+    Nanos at = 0;
+    TimerKind kind = TimerKind::brk;
+    std::uint64_t id = 0;
+    template <class A>
+    void serialize(A& a, unsigned) {
+      each(a, at, kind, id);
+    }
+  };
+
+  Snapshot() = default;
+  explicit Snapshot(const State& state);
+  void restore(State& state) const;
+
+  template <class A>
+  void serialize(A& a, unsigned) {
+    std::uint32_t version = kSnapshotVersion;
+    a & version;
+    if (version != kSnapshotVersion) {
+      throw std::runtime_error("snapshot version " + std::to_string(version) +
+                               " is not known here");
+    }
+    each(a, limits, now, epoch, next_client, next_open, next_right, next_lock, next_arrival,
+         journal_failed, grace, grace_until, clients, files, rights, opens, locks, waiters,
+         accesses, grants, timers, fading, roster);
+  }
+
+  Limits limits;
+  Nanos now = 0;
+  std::uint64_t epoch = 0, next_client = 0, next_open = 0, next_right = 0, next_lock = 0;
+  Arrival next_arrival = 0;
+  bool journal_failed = false, grace = false;
+  Nanos grace_until = 0;
+  std::vector<Client> clients;
+  std::vector<SavedFile> files;
+  std::vector<SavedRight> rights;
+  std::vector<SavedOpen> opens;
+  std::vector<SavedLock> locks;
+  std::vector<SavedWaiter> waiters;
+  std::vector<SavedAccess> accesses;
+  std::vector<SavedGrant> grants;
+  std::vector<SavedTimer> timers;
+  std::vector<std::pair<Nanos, FileId>> fading;
+  std::vector<ClientId> roster;
+
+ private:
+  static OwnerKey key_of(const LockOwner& owner) { return {owner.client, owner.open, owner.name}; }
+  static void restore_waiters(const Snapshot& from, State& state);
+};
+
+Snapshot::Snapshot(const State& state)
+    : limits(state.limits),
+      now(state.now),
+      epoch(state.epoch),
+      next_client(state.next_client),
+      next_open(state.next_open),
+      next_right(state.next_right),
+      next_lock(state.next_lock),
+      next_arrival(state.next_arrival),
+      journal_failed(state.journal_failed),
+      grace(state.grace),
+      grace_until(state.grace_until),
+      fading(state.fading.begin(), state.fading.end()),
+      roster(state.roster_.begin(), state.roster_.end()) {
+  for (const auto& [id, client] : state.clients) clients.push_back(client);
+  for (const auto& [id, file] : state.files) {
+    files.push_back(
+        {id, file.delete_pending, file.removing, file.no_delegation_until, file.bars, file.grants});
+    file.locks.visit_all([&](const HeldLock& lock) {
+      const LockOwner::Holding* holding = lock.owner->holding(&file);
+      locks.push_back({id, key_of(*lock.owner), holding ? holding->through : OpenId{}, lock});
+    });
+  }
+  for (const auto& [id, right] : state.rights) {
+    rights.push_back({right.client->id, right.file->id, right});
+  }
+  for (const auto& [id, open] : state.opens) {
+    opens.push_back(
+        {open.client->id, open.file->id, open.right ? open.right->id : RightId{}, open});
+  }
+  for (const auto& [arrival, waiter] : state.waiters) {
+    SavedWaiter saved{waiter.client->id, {}, waiter};
+    for (const File* file : waiter.files) saved.files.push_back(file->id);
+    waiters.push_back(std::move(saved));
+  }
+  for (const auto& [id, access] : state.accesses) {
+    SavedAccess saved{id,
+                      access.client ? access.client->id : ClientId{},
+                      access.own_right,
+                      access.open,
+                      {},
+                      access.range};
+    for (const auto& [file, operation] : access.targets) {
+      saved.targets.emplace_back(file->id, operation);
+    }
+    accesses.push_back(std::move(saved));
+  }
+  for (const auto& [id, grant] : state.grants) {
+    grants.push_back({id, grant.file->id, key_of(*grant.owner), grant.element, grant.before});
+  }
+  for (const auto& [at, kind, id] : state.timers) timers.push_back({at, kind, id});
+}
+
+void Snapshot::restore(State& state) const {
+  state.now = now;
+  state.epoch = epoch;
+  state.next_client = next_client;
+  state.next_open = next_open;
+  state.next_right = next_right;
+  state.next_lock = next_lock;
+  state.next_arrival = next_arrival;
+  state.journal_failed = journal_failed;
+  state.grace = grace;
+  state.grace_until = grace_until;
+  for (const Client& client : clients) {
+    state.clients.emplace(client.id, client);
+    state.identities.emplace(std::make_pair(client.protocol, client.identity), client.id);
+  }
+  for (const SavedFile& saved : files) {
+    File& file = state.file(saved.id);
+    file.delete_pending = saved.delete_pending;
+    file.removing = saved.removing;
+    file.no_delegation_until = saved.no_delegation_until;
+    file.bars = saved.bars;
+    file.grants = saved.grants;
+  }
+  for (const SavedRight& saved : rights) {
+    Right& right = state.rights.emplace(saved.right.id, saved.right).first->second;
+    right.client = &state.clients.at(saved.client);
+    right.file = &state.files.at(saved.file);
+    right.opens = right.data_opens = 0;
+    right.file->rights.emplace(right.id, &right);
+    ++right.client->rights;
+    if (!right.rights.empty()) ++right.file->held[static_cast<std::size_t>(right.held())];
+    if (right.flavour == Flavour::oplock) ++right.file->oplocks;
+    if (right.flavour == Flavour::lease || right.flavour == Flavour::directory_lease) {
+      state.leases[{saved.client, right.key}] = &right;
+    }
+    if (right.recovered) {
+      ++right.client->unclaimed;
+      ++right.file->recovered;
+    }
+  }
+  for (const SavedOpen& saved : opens) {
+    Client& client = state.clients.at(saved.client);
+    File& file = state.files.at(saved.file);
+    Open& open = state.add_open(file, client, saved.open.id);
+    open = saved.open;
+    open.client = &client;
+    open.file = &file;
+    open.right = saved.right ? &state.rights.at(saved.right) : nullptr;
+    if (open.right) ++open.right->opens;
+    state.count_open(open, true);
+    for (const FileId& directory : open.ancestors) ++state.below[{directory, file.id}];
+    if (open.recovered) {
+      ++client.unclaimed;
+      ++file.recovered;
+    }
+  }
+  for (const SavedLock& saved : locks) {
+    Client& client = state.clients.at(saved.owner.client);
+    File& file = state.files.at(saved.file);
+    LockOwner& owner = state.owner_of(client, saved.owner.open, saved.owner.name);
+    HeldLock lock = saved.lock;
+    lock.owner = &owner;
+    file.locks.restore(&file, lock);
+    owner.holding(&file)->through = saved.through;
+    ++client.locks;
+    if (!owner.smb()) ++file.nfs_locks;
+    if (lock.recovered) {
+      ++client.unclaimed;
+      ++file.recovered;
+    }
+  }
+  restore_waiters(*this, state);
+  for (const SavedTimer& timer : timers) state.set_timer(timer.at, timer.kind, timer.id);
+  state.fading.insert(fading.begin(), fading.end());
+  state.roster_.insert(roster.begin(), roster.end());
+}
+
+/// Who waits, what is in flight, and which callbacks are out.
+void Snapshot::restore_waiters(const Snapshot& from, State& state) {
+  for (const SavedWaiter& saved : from.waiters) {
+    Waiter waiter = saved.waiter;
+    waiter.client = &state.clients.at(saved.client);
+    ++waiter.client->waiters;
+    waiter.owner = nullptr;
+    waiter.files.clear();
+    for (const FileId id : saved.files) {
+      File& file = state.files.at(id);
+      waiter.files.push_back(&file);
+      file.waiters.push_back(waiter.arrival);
+    }
+    if (const auto* lock = std::get_if<LockRequested>(&waiter.body)) {
+      waiter.owner = &state.owner_of(*waiter.client, lock->open, lock->owner);
+      waiter.owner->waiting.push_back(waiter.arrival);
+      if (lock->wait != Wait::none) {
+        waiter.files.front()->lock_queue.insert(
+            {lock->element.range, waiter.arrival, waiter.owner, lock->element.mode});
+      }
+    }
+    state.parked[waiter.request] = waiter.arrival;
+    state.waiters.emplace(waiter.arrival, std::move(waiter));
+  }
+  for (const SavedAccess& saved : from.accesses) {
+    InFlight access{saved.request, state.find_client(saved.client), saved.own_right, saved.open, {},
+                    saved.range};
+    for (const auto& [id, operation] : saved.targets) {
+      access.targets.emplace_back(&state.files.at(id), operation);
+    }
+    state.start_access(std::move(access));
+  }
+  for (const SavedGrant& saved : from.grants) {
+    Client& client = state.clients.at(saved.owner.client);
+    LockOwner& owner = state.owner_of(client, saved.owner.open, saved.owner.name);
+    ++owner.grants;
+    state.grants[saved.request] = {saved.request, &client,       &state.files.at(saved.file),
+                                   &owner,        saved.element, saved.before};
+  }
+}
+
+std::string Machine::save() const {
+  std::ostringstream bytes;
+  boost::archive::text_oarchive archive(bytes);
+  const Snapshot snapshot(*state_);
+  archive << snapshot;
+  return bytes.str();
+}
+
+Machine Machine::load(const std::string& saved) {
+  Snapshot snapshot;
+  try {
+    std::istringstream bytes(saved);
+    boost::archive::text_iarchive archive(bytes);
+    archive >> snapshot;
+  } catch (const boost::archive::archive_exception& error) {
+    throw std::runtime_error(std::string("not a snapshot of the machine: ") + error.what());
+  }
+  Machine machine(snapshot.limits);
+  snapshot.restore(*machine.state_);
+  return machine;
+}
+
+}  // namespace lockstep::core
