@@ -162,7 +162,7 @@ Async<Attributes> HostFileSystem::set_attributes(Credentials who, NodeRef node,
                                                  SetAttributes change) {
   const HostNode* host = own(node);
   if (!host) co_return fail(ESTALE);
-  auto job = [&] { return tree_.set_attributes(who, *host, change); };
+  auto job = [&] { return tree_.settled(host->fd(), tree_.set_attributes(who, *host, change)); };
   const Result<struct statx> stat = co_await pool_.perform(Identity::of(who), job);
   if (!stat) co_return stat.error();
   co_return tree_.attributes(*stat);
@@ -185,7 +185,7 @@ Async<DosInfo> HostFileSystem::dos_info(NodeRef node) {
 Async<void> HostFileSystem::set_dos_info(Credentials who, NodeRef node, DosInfo info) {
   const HostNode* host = own(node);
   if (!host) co_return fail(ESTALE);
-  auto job = [&] { return tree_.set_dos_info(who, *host, info); };
+  auto job = [&] { return tree_.settled(host->fd(), tree_.set_dos_info(who, *host, info)); };
   co_return co_await pool_.perform(Identity::of(who), job);
 }
 
@@ -233,7 +233,7 @@ Async<std::pair<bool, Found>> HostFileSystem::create(Credentials who, NodeRef di
                                                      CreateOptions options) {
   const HostNode* at = own_directory(dir);
   if (!at) co_return not_directory(dir);
-  auto job = [&] { return tree_.create(who, *at, name, options); };
+  auto job = [&] { return tree_.settled(at->fd(), tree_.create(who, *at, name, options)); };
   Result<Step> step = co_await perform(Identity::of(who), job);
   if (!step) co_return step.error();
   const bool made = step->made;
@@ -244,7 +244,7 @@ Async<Found> HostFileSystem::make_directory(Credentials who, NodeRef dir, std::s
                                             std::uint32_t mode) {
   const HostNode* at = own_directory(dir);
   if (!at) co_return not_directory(dir);
-  auto job = [&] { return tree_.make_directory(*at, name, mode); };
+  auto job = [&] { return tree_.settled(at->fd(), tree_.make_directory(*at, name, mode)); };
   co_return adopted(co_await perform(Identity::of(who), job));
 }
 
@@ -252,7 +252,7 @@ Async<Found> HostFileSystem::make_symlink(Credentials who, NodeRef dir, std::str
                                           std::string target) {
   const HostNode* at = own_directory(dir);
   if (!at) co_return not_directory(dir);
-  auto job = [&] { return tree_.make_symlink(*at, name, target); };
+  auto job = [&] { return tree_.settled(at->fd(), tree_.make_symlink(*at, name, target)); };
   co_return adopted(co_await perform(Identity::of(who), job));
 }
 
@@ -280,7 +280,9 @@ Async<Found> HostFileSystem::make_special(Credentials who, NodeRef dir, std::str
   }
   const bool device = type == FileType::block || type == FileType::character;
   const std::uint64_t number = device ? makedev(major, minor) : 0;
-  auto job = [&] { return tree_.make_special(*at, name, format | (mode & 07777U), number); };
+  auto job = [&] {
+    return tree_.settled(at->fd(), tree_.make_special(*at, name, format | (mode & 07777U), number));
+  };
   co_return adopted(co_await perform(Identity::of(who), job));
 }
 
@@ -290,7 +292,7 @@ Async<void> HostFileSystem::remove(Credentials who, NodeRef dir, std::string nam
   if (!at) co_return not_directory(dir);
   const HostNode* gone = own(expected);
   if (!gone) co_return fail(ESTALE);
-  auto job = [&] { return tree_.remove(*at, name, *gone); };
+  auto job = [&] { return tree_.settled(at->fd(), tree_.remove(*at, name, *gone)); };
   const Result<void> done = co_await pool_.perform(Identity::of(who), job);
   if (done) forget(*gone);
   co_return done;
@@ -299,7 +301,7 @@ Async<void> HostFileSystem::remove(Credentials who, NodeRef dir, std::string nam
 Async<void> HostFileSystem::remove_directory(Credentials who, NodeRef dir, std::string name) {
   const HostNode* at = own_directory(dir);
   if (!at) co_return not_directory(dir);
-  auto job = [&] { return tree_.remove_directory(*at, name); };
+  auto job = [&] { return tree_.settled(at->fd(), tree_.remove_directory(*at, name)); };
   co_return co_await pool_.perform(Identity::of(who), job);
 }
 
@@ -313,7 +315,10 @@ Async<void> HostFileSystem::rename(Credentials who, NodeRef from_dir, std::strin
   const HostNode* moved = own(source);
   const HostNode* replaced = own(target);
   if (!moved || (target && !replaced)) co_return fail(ESTALE);
-  auto job = [&] { return tree_.rename(*at, from, *moved, *onto, to, replaced); };
+  auto job = [&] {
+    const Result<void> done = tree_.rename(*at, from, *moved, *onto, to, replaced);
+    return tree_.settled(onto->fd(), tree_.settled(at->fd(), done));
+  };
   const Result<void> done = co_await pool_.perform(Identity::of(who), job);
   if (done && replaced && replaced->id() != moved->id()) forget(*replaced);
   co_return done;
@@ -324,7 +329,7 @@ Async<void> HostFileSystem::link(Credentials who, NodeRef node, NodeRef dir, std
   if (!at) co_return not_directory(dir);
   const HostNode* host = own(node);
   if (!host) co_return fail(EXDEV);
-  auto job = [&] { return tree_.link(*host, *at, name); };
+  auto job = [&] { return tree_.settled(at->fd(), tree_.link(*host, *at, name)); };
   co_return co_await pool_.perform(Identity::of(who), job);
 }
 

@@ -42,6 +42,10 @@ struct HostOptions {
   /// Inodes and open files kept ready beyond those in use; 0: by the limit on descriptors.
   std::size_t nodes_max = 0;
   std::size_t files_max = 0;
+  /// Has every change of names and attributes on disk before it is answered, as RFC 1813 4.8 wants
+  /// it against a loss of power (knfsd's `sync`). Without, a crash of the host, not of the server,
+  /// may undo the last seconds of them; COMMIT and FILE_SYNC data is safe either way.
+  bool durable_changes = false;
   /// How long an unused open file is kept for the next NFS call.
   std::chrono::milliseconds file_idle{2000};
 };

@@ -24,7 +24,7 @@ Result<UniqueFd> step_up(int dir) {
 
 /// A stamp vouches for a directory's content only if the next change will get another one: older
 /// kernels move a file's times in steps of a timer tick.
-bool settled(const TimeSpec& changed) {
+bool is_settled(const TimeSpec& changed) {
   constexpr std::int64_t kTick = 20'000'000;
   struct timespec now;
   ::clock_gettime(CLOCK_REALTIME, &now);
@@ -103,7 +103,7 @@ Result<std::string> HostTree::folded_name(const HostNode& dir, const std::string
   const DirectoryStamp stamp{time_of(stat->stx_ctime), time_of(stat->stx_mtime)};
   std::shared_ptr<const FoldIndex> index = folds_.find(dir.id(), stamp);
   if (!index) {
-    const bool keep = settled(stamp.changed);
+    const bool keep = is_settled(stamp.changed);
     const Result<UniqueFd> fd = proc_.reopen(dir.fd(), O_RDONLY | O_DIRECTORY);
     if (!fd) return fd.error();
     auto fresh = std::make_shared<FoldIndex>();

@@ -163,11 +163,6 @@ void OpenFiles::put(core::FileId id, const Credentials& who, OpenMode mode, cons
   while (kept_.size() > files_max_) erase(kept_.find(*order_.back()));
 }
 
-FileRef OpenFiles::find_any(core::FileId id) const {
-  const auto at = kept_.lower_bound(Key{id, {}, {0, 0, {}}});
-  return at != kept_.end() && at->first.id == id ? at->second.file : nullptr;
-}
-
 void OpenFiles::drop(core::FileId id) {
   auto at = kept_.lower_bound(Key{id, {}, {0, 0, {}}});
   while (at != kept_.end() && at->first.id == id) at = erase(at);

@@ -40,8 +40,6 @@ class OpenFiles {
   FileRef find(core::FileId id, const Credentials& who, OpenMode mode, const OpenStamp& stamp);
   void put(core::FileId id, const Credentials& who, OpenMode mode, const OpenStamp& stamp,
            FileRef file);
-  /// Any open file of that inode, for a sync.
-  FileRef find_any(core::FileId id) const;
   void drop(core::FileId id);
   /// Lets go of what was idle; true while something is kept.
   bool trim();

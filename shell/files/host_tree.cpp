@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 #include <stdexcept>
 #include <system_error>
@@ -35,7 +36,11 @@ UniqueFd open_root(const std::filesystem::path& path) {
 
 HostTree::HostTree(const HostOptions& options)
     : codec_(options.state_dir, options.export_name, options.export_id),
-      root_(open_root(options.root)) {
+      root_(open_root(options.root)),
+      durable_(options.durable_changes) {
+  if (step_open(root_.get(), ".", O_PATH, 0).error() == fail(ENOSYS)) {
+    throw std::runtime_error("the kernel has no openat2; Linux 5.8 or later is needed");
+  }
   struct statfs system;
   if (::fstatfs(root_.get(), &system) != 0) {
     throw std::system_error(errno, std::generic_category(), options.root.string());
@@ -88,6 +93,19 @@ Result<Discovered> HostTree::discover(UniqueFd fd) const {
   found.id = {stat->stx_ino, generation_of(found.kernel, *stat), volume32_};
   found.fd = std::move(fd);
   return found;
+}
+
+Result<void> HostTree::settle(int fd) const {
+  const Result<struct statx> stat = status(fd);
+  if (!stat) return stat.error();
+  const FileType type = type_of(*stat);
+  // Opening anything else would act on it; it lies in its directory's transaction.
+  if (type != FileType::regular && type != FileType::directory) return {};
+  if (!Identity::server().assume()) return fail(EPERM);
+  const Result<UniqueFd> readable = proc_.reopen(fd, O_RDONLY);
+  if (!readable) return readable.error();
+  if (::fsync(readable->get()) != 0) return last_error();
+  return {};
 }
 
 void HostTree::record(core::FileId dir, const std::string& name, core::FileId file) {

@@ -121,7 +121,18 @@ class HostTree {
                       const HostNode& to_dir, const std::string& to, const HostNode* target);
   Result<void> link(const HostNode& node, const HostNode& dir, const std::string& name);
 
+  /// What a change returned, once it is on disk where the export wants that: an inode's
+  /// attributes, or a directory's names.
+  template <class T>
+  Result<T> settled(int fd, Result<T> done) const {
+    if (!done || !durable_) return done;
+    const Result<void> settling = settle(fd);
+    if (!settling) return settling.error();
+    return done;
+  }
+
  private:
+  Result<void> settle(int fd) const;
   Result<UniqueFd> find_recorded(core::FileId id, int& budget);
   /// `name` in `dir`, found, and on record where handles need that.
   Result<Step> arrive(const HostNode& dir, const std::string& name);
@@ -147,6 +158,7 @@ class HostTree {
   std::uint32_t volume32_ = 0;
   bool prompt_ = false;
   bool kernel_handles_ = false;
+  bool durable_ = false;
   std::unique_ptr<HandleMap> map_;
   FoldCache folds_;
 };

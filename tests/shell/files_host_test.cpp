@@ -309,6 +309,59 @@ TEST_F(HostFilesTest, AFullDiskSaysSo) {
   ASSERT_EQ(::umount2(options.root.c_str(), MNT_DETACH), 0);
 }
 
+TEST_F(HostFilesTest, AnotherFileSystemKeepsTheSamePromises) {
+  if (::mount("none", options.root.c_str(), "tmpfs", 0, "size=4m") != 0) {
+    GTEST_SKIP() << "mounting needs root";
+  }
+  std::map<std::string, wire::Bytes> handles;
+  {
+    const auto files = start();
+    const Calls calls(loop, *files);
+    for (int i = 0; i < 50; ++i) {
+      const std::string name = "f" + std::to_string(i);
+      handles[name] = calls->handle(calls.must_create(kRoot, calls.root(), name));
+    }
+  }
+  const auto files = start();
+  const Calls calls(loop, *files);
+  std::size_t removed = 0;
+  for (std::uint64_t cookie = 0;;) {
+    const Listing part = calls.run(calls->list(kRoot, calls.root(), cookie, 3, false)).value();
+    for (const Entry& entry : part.entries) {
+      if (!handles.contains(entry.name)) continue;
+      const NodeRef node = calls.run(calls->resolve(handles[entry.name])).value();
+      EXPECT_EQ(node->id().node, entry.node);
+      ASSERT_EQ(calls.error(calls->remove(kRoot, calls.root(), entry.name, node)), 0);
+      ++removed;
+    }
+    if (part.end) break;
+    cookie = part.entries.back().cookie;
+  }
+  EXPECT_EQ(removed, handles.size());
+  ASSERT_EQ(::umount2(options.root.c_str(), MNT_DETACH), 0);
+}
+
+TEST_F(HostFilesTest, DurableChangesAnswerAsOthersDo) {
+  options.durable_changes = true;
+  const auto files = start();
+  const Calls calls(loop, *files);
+  const NodeRef dir = calls.must_make_directory(kRoot, calls.root(), "d");
+  const NodeRef file = calls.must_create(kRoot, dir, "f", 0000);
+  CreateOptions exclusive;
+  exclusive.exclusive = true;
+  EXPECT_EQ(calls.error(calls->create(kRoot, dir, "f", exclusive)), EEXIST);
+  SetAttributes change;
+  change.mode = 0200;
+  EXPECT_EQ(calls.error(calls->set_attributes(kRoot, file, change)), 0);
+  const auto link = calls.run(calls->make_symlink(kRoot, dir, "s", "target")).value();
+  const auto pipe = calls.run(calls->make_special(kRoot, dir, "p", FileType::fifo, 0600, 0, 0));
+  change.mode = 0640;
+  EXPECT_EQ(calls.error(calls->set_attributes(kRoot, pipe->node, change)), 0);
+  EXPECT_EQ(calls.error(calls->rename(kRoot, dir, "s", link.node, calls.root(), "t", nullptr)), 0);
+  EXPECT_EQ(calls.error(calls->remove(kRoot, dir, "f", file)), 0);
+  EXPECT_EQ(calls.error(calls->remove_directory(kRoot, dir, "none")), ENOENT);
+}
+
 TEST_F(HostFilesTest, WhatCannotBeServedIsSaidAtOnce) {
   options.root = scratch.path() / "missing";
   try {
