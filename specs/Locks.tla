@@ -1,0 +1,271 @@
+-------------------------------- MODULE Locks --------------------------------
+(***************************************************************************)
+(* The byte-range locks of one file: NLM, NFSv4 and SMB owners, one table, *)
+(* one queue, one wait-for graph (semantics, section 3).                   *)
+(*                                                                         *)
+(* The module is written as the core is: Step(s, e) takes a state and an   *)
+(* event and gives the next state, the reply to the one who asked, and     *)
+(* what became of waiters in that same step.  It is total: a refusal is a  *)
+(* reply, not a disabled action.                                           *)
+(*                                                                         *)
+(*   held[o]   the ranges of owner o (see Ranges)                          *)
+(*   queue     who waits, in order of arrival; `told` marks an NFSv4       *)
+(*             waiter whose turn came and for whom the range is kept       *)
+(*   calls     NLM_GRANTED calls that have no answer yet, each with what   *)
+(*             its grant changed (`undo`: what a refusal puts back)        *)
+(***************************************************************************)
+EXTENDS Ranges, TLC
+
+CONSTANTS
+  Owner,                 \* lock owners
+  Protocol,              \* [Owner -> {"nlm", "v4", "smb"}]
+  Client,                \* [Owner -> client]: who dies with whom
+  UnitCount,             \* the file has this many bytes
+  ZeroLengths,           \* whether SMB owners use ranges of length zero
+  waiters_per_file_max, stack_max      \* bounds
+
+VARIABLES held, queue, calls
+vars == <<held, queue, calls>>
+
+State == [held |-> held, queue |-> queue, calls |-> calls]
+
+-----------------------------------------------------------------------------
+(* Events, named as in core/event.hpp.  `wait` stands for Wait::callback,  *)
+(* reserve or queue, whichever is the owner's protocol's; ~wait is a try.  *)
+
+Nlm   == {o \in Owner : Protocol[o] = "nlm"}
+Smb   == {o \in Owner : Protocol[o] = "smb"}
+Posix == Owner \ Smb
+Wanted(o) == RangesOf(UnitCount)
+             \cup (IF ZeroLengths /\ o \in Smb THEN ZeroRanges(UnitCount) \ {Range(0, -1)} ELSE {})
+
+LockEvent(t, o, r, k) == [type |-> t, owner |-> o, first |-> r.first, last |-> r.last, kind |-> k]
+
+Event ==
+       UNION {{[type |-> "LockRequested", owner |-> o, first |-> r.first, last |-> r.last,
+                kind |-> k, wait |-> w] : r \in Wanted(o), k \in Kind, w \in BOOLEAN} : o \in Owner}
+  \cup UNION {{[type |-> "Unlocked", owner |-> o, first |-> r.first, last |-> r.last] :
+                r \in Wanted(o)} : o \in Owner}
+  \cup UNION {{LockEvent("LockCancelled", o, r, k) : r \in Wanted(o), k \in Kind} : o \in Nlm \cup Smb}
+  \cup UNION {{[type |-> "GrantAnswered", owner |-> o, first |-> r.first, last |-> r.last,
+                kind |-> k, accepted |-> a] : r \in Wanted(o), k \in Kind, a \in BOOLEAN} : o \in Nlm}
+  \cup {[type |-> "OpenClosed", owner |-> o] : o \in Owner \ Nlm}
+  \cup {[type |-> "ClientLeft", client |-> c] : c \in {Client[o] : o \in Owner}}
+  \cup {[type |-> "Tick"]}
+
+-----------------------------------------------------------------------------
+(* The conflict relation.                                                  *)
+
+Waiter(e) == [owner |-> e.owner, first |-> e.first, last |-> e.last, kind |-> e.kind, told |-> FALSE]
+SameRequest(w, e) == w.owner = e.owner /\ SameRange(w, e) /\ w.kind = e.kind
+Clash(v, w) == v.owner # w.owner /\ Overlap(v, w) /\ Contrary(v.kind, w.kind)
+
+(* Other owners who hold, or have kept for them, what w wants.             *)
+Holders(s, w) ==
+  {o \in Owner \ {w.owner} : ConflictsWith(s.held[o], w, w.kind)}
+    \cup {s.queue[i].owner : i \in {i \in DOMAIN s.queue : s.queue[i].told /\ Clash(s.queue[i], w)}}
+
+(* An SMB open stands in its own way: nothing exclusive on what it has.    *)
+InOwnWay(s, w) == w.owner \in Smb /\ OwnStackRefuses(s.held[w.owner], w, w.kind)
+
+(* The first who go past the queue: they ask for bytes that they hold.     *)
+OwnBytes(s, w) == ~IsEmpty(w) /\ Holds(s.held[w.owner], w)
+
+(* Earlier waiters, up to position n, that w may not overtake.             *)
+Before(s, w, n) ==
+  IF OwnBytes(s, w) THEN {}
+  ELSE {s.queue[j].owner : j \in {j \in 1 .. n : Clash(s.queue[j], w)}}
+
+WaitsFor(s, w, n) == Holders(s, w) \cup Before(s, w, n)
+
+(* One GRANTED call at a time about the same bytes of an owner: else its    *)
+(* answers could not be told apart from what they take back.               *)
+Calling(s, w) == \E c \in s.calls : c.owner = w.owner /\ Overlap(c, w)
+
+CanGo(s, i) == LET w == s.queue[i] IN
+  ~w.told /\ ~InOwnWay(s, w) /\ ~Calling(s, w) /\ WaitsFor(s, w, i - 1) = {}
+
+-----------------------------------------------------------------------------
+(* The wait-for graph, over owners.  No owner waits for itself here: an    *)
+(* SMB open that is in its own way can still be unlocked by its client.    *)
+
+Edges(s) == UNION {{<<s.queue[i].owner, p>> : p \in WaitsFor(s, s.queue[i], i - 1)} :
+                     i \in {i \in DOMAIN s.queue : ~s.queue[i].told}}
+
+RECURSIVE Reach(_, _)
+Reach(edges, from) ==
+  LET next == from \cup {e[2] : e \in {e \in edges : e[1] \in from}}
+  IN  IF next = from THEN from ELSE Reach(edges, next)
+
+OnCycle(s, edges, i) == LET w == s.queue[i] IN
+  ~w.told /\ w.owner \in Reach(edges, WaitsFor(s, w, i - 1))
+
+Youngest(is) == CHOOSE i \in is : \A j \in is : j <= i
+Earliest(is) == CHOOSE i \in is : \A j \in is : i <= j
+
+-----------------------------------------------------------------------------
+(* Granting: the newest POSIX lock replaces, an SMB lock stacks.           *)
+
+Granted(s, w) == [s.held EXCEPT ![w.owner] =
+                    IF w.owner \in Posix THEN Lay(@, w, w.kind) ELSE Stack(@, w, w.kind)]
+
+(* What a refusal of this grant puts back: units newly held are released,  *)
+(* units that were shared are shared again.                                *)
+Undo(s, w) == {u \in [unit : Units(w), was : {"none", "shared"}] :
+                 KindAt(s.held[w.owner], u.unit) = u.was /\ u.was # w.kind}
+
+(* The client has shown that it knows better: no call about these bytes.   *)
+EndCalls(cs, w) == {c \in cs : ~(c.owner = w.owner /\ Overlap(c, w))}
+
+Without(q, i) == SubSeq(q, 1, i - 1) \o SubSeq(q, i + 1, Len(q))
+
+End(w, how) == [owner |-> w.owner, first |-> w.first, last |-> w.last, kind |-> w.kind, how |-> how]
+
+(* The turn of waiter i: NLM is granted and called, SMB is granted and     *)
+(* answered, NFSv4 is told and the range is kept.                          *)
+Wake(s, i) == LET w == s.queue[i] IN
+  CASE Protocol[w.owner] = "v4"  -> [s EXCEPT !.queue[i].told = TRUE]
+    [] Protocol[w.owner] = "smb" -> [s EXCEPT !.held = Granted(s, w), !.queue = Without(@, i)]
+    [] Protocol[w.owner] = "nlm" ->
+         [s EXCEPT !.held  = Granted(s, w),
+                   !.queue = Without(@, i),
+                   !.calls = @ \cup
+                     {[owner |-> w.owner, first |-> w.first, last |-> w.last, kind |-> w.kind,
+                       undo |-> Undo(s, w)]}]
+
+(* Every step ends here: the earliest waiter that can go goes, again and   *)
+(* again (a grant may free bytes, when it replaces exclusive by shared);   *)
+(* then, if a request went past the queue and closed a cycle, the youngest *)
+(* waiter on it is refused.                                                *)
+RECURSIVE Settle(_, _)
+Settle(s, ended) ==
+  LET go    == {i \in DOMAIN s.queue : CanGo(s, i)}
+      edges == Edges(s)
+      stuck == {i \in DOMAIN s.queue : OnCycle(s, edges, i)}
+  IN  IF go # {} THEN
+        LET i == Earliest(go)
+        IN  Settle(Wake(s, i), Append(ended, End(s.queue[i],
+              IF Protocol[s.queue[i].owner] = "v4" THEN "told" ELSE "granted")))
+      ELSE IF stuck # {} THEN
+        LET i == Youngest(stuck)
+        IN  Settle([s EXCEPT !.queue = Without(@, i)], Append(ended, End(s.queue[i], "deadlock")))
+      ELSE [state |-> s, ended |-> ended]
+
+Done(s, ended, reply) == LET t == Settle(s, ended) IN
+  [state |-> t.state, ended |-> t.ended, reply |-> reply, holders |-> {}]
+Say(s, reply) == [state |-> s, ended |-> <<>>, reply |-> reply, holders |-> {}]
+
+RECURSIVE Drop(_, _, _, _)        \* waiters that satisfy a test leave the queue
+Drop(s, Gone(_), how, ended) ==
+  LET is == {i \in DOMAIN s.queue : Gone(s.queue[i])}
+  IN  IF is = {} THEN [state |-> s, ended |-> ended]
+      ELSE LET i == Earliest(is) IN
+        Drop([s EXCEPT !.queue = Without(@, i)], Gone, how, Append(ended, End(s.queue[i], how)))
+
+-----------------------------------------------------------------------------
+(* The actions.                                                            *)
+
+LockRequested(s, e) ==
+  LET w       == Waiter(e)
+      mine    == {i \in DOMAIN s.queue : w.owner \in Posix /\ SameRequest(s.queue[i], w)}
+      place   == IF mine # {} THEN Earliest(mine) - 1 ELSE Len(s.queue)
+      holders == Holders(s, w)
+      ahead   == IF e.wait THEN Before(s, w, place) ELSE {}
+      queued  == [s EXCEPT !.queue = Append(@, w)]
+      full    == Len(s.queue) >= waiters_per_file_max
+  IN  IF w.owner \in Posix /\ HoldsAs(s.held[w.owner], w, w.kind)
+      THEN Done([s EXCEPT !.calls = EndCalls(@, w)], <<>>, "granted")
+      ELSE IF holders \cup ahead = {} /\ ~InOwnWay(s, w)
+      THEN \* what an NFSv4 owner waited for, or was told of, is what it has now
+        LET Had(v) == Protocol[v.owner] = "v4" /\ v.owner = w.owner /\ Within(v, w)
+                      /\ w.kind \in {v.kind, "exclusive"}
+            rest   == SelectSeq(s.queue, LAMBDA v : ~Had(v))
+        IN  Done([held |-> Granted(s, w), queue |-> rest, calls |-> EndCalls(s.calls, w)],
+                 <<>>, "granted")
+      ELSE IF ~e.wait THEN [Say(s, "denied") EXCEPT !.holders = holders \cup
+                              (IF InOwnWay(s, w) THEN {w.owner} ELSE {})]
+      ELSE IF mine # {} THEN Say(s, "blocked")
+      ELSE IF OnCycle(queued, Edges(queued), Len(queued.queue)) THEN Say(s, "deadlock")
+      ELSE IF full THEN Say(s, "limit")
+      ELSE Say(queued, "blocked")
+
+Unlocked(s, e) ==
+  LET o == e.owner
+      Mine(w) == w.owner = o /\ SameRange(w, e)
+      gone == Drop(s, Mine, "cancelled", <<>>)
+      t == gone.state
+  IN  IF o \in Posix
+      THEN Done([t EXCEPT !.held[o] = Carve(@, e), !.calls = EndCalls(@, e)],
+                gone.ended, "ok")
+      ELSE IF CanUnstack(s.held[o], e)
+      THEN Done([s EXCEPT !.held[o] = Unstack(@, e)], <<>>, "ok")
+      ELSE Say(s, "range_not_locked")
+
+(* NLM CANCEL, SMB CANCEL.  A lock that was granted meanwhile stays:       *)
+(* exactly one of the two wins.  NLM is told which (the client that hears  *)
+(* `denied` sends UNLOCK); SMB's CANCEL has no reply of its own.           *)
+LockCancelled(s, e) ==
+  LET is == {i \in DOMAIN s.queue : SameRequest(s.queue[i], e)}
+  IN  IF is = {} THEN Say(s, IF e.owner \in Smb THEN "ignored"
+                             ELSE IF Holds(s.held[e.owner], e) THEN "denied" ELSE "ok")
+      ELSE LET i == Earliest(is)
+           IN  Done([s EXCEPT !.queue = Without(@, i)], <<End(e, "cancelled")>>, "ok")
+
+RECURSIVE PutBack(_, _)
+PutBack(table, undo) ==
+  IF undo = {} THEN table
+  ELSE LET u == CHOOSE u \in undo : TRUE
+           r == Range(u.unit, u.unit)
+       IN  PutBack(IF u.was = "none" THEN Carve(table, r) ELSE Lay(table, r, u.was), undo \ {u})
+
+GrantAnswered(s, e) ==
+  LET cs == {c \in s.calls : SameRequest(c, e)}
+  IN  IF cs = {} THEN Say(s, "ignored")
+      ELSE IF e.accepted THEN Done([s EXCEPT !.calls = @ \ cs], <<>>, "ok")
+      ELSE LET c == CHOOSE c \in cs : TRUE
+           IN  Done([s EXCEPT !.held[e.owner] = PutBack(@, c.undo), !.calls = @ \ cs], <<>>, "ok")
+
+(* FREE_ALL, SM_NOTIFY, expiry, session end: all owners of the client.     *)
+(* CLOSE: the one owner.                                                   *)
+Leave(s, owners, how) ==
+  LET Theirs(w) == w.owner \in owners
+      gone == Drop(s, Theirs, how, <<>>)
+  IN  Done([held  |-> [o \in Owner |-> IF o \in owners THEN {} ELSE s.held[o]],
+            queue |-> gone.state.queue,
+            calls |-> {c \in s.calls : c.owner \notin owners}], gone.ended, "ok")
+
+OpenClosed(s, e) == Leave(s, {e.owner}, "closed")
+ClientLeft(s, e) == Leave(s, {o \in Owner : Client[o] = e.client}, "gone")
+
+(* Time: what was kept for a waiter that does not come is given up.        *)
+Tick(s) == LET Told(w) == w.told
+               gone == Drop(s, Told, "lapsed", <<>>)
+           IN  Done(gone.state, gone.ended, "ok")
+
+Step(s, e) ==
+  CASE e.type = "LockRequested" -> LockRequested(s, e)
+    [] e.type = "Unlocked"      -> Unlocked(s, e)
+    [] e.type = "LockCancelled" -> LockCancelled(s, e)
+    [] e.type = "GrantAnswered" -> GrantAnswered(s, e)
+    [] e.type = "OpenClosed"    -> OpenClosed(s, e)
+    [] e.type = "ClientLeft"    -> ClientLeft(s, e)
+    [] e.type = "Tick"          -> Tick(s)
+
+-----------------------------------------------------------------------------
+Init == /\ held = [o \in Owner |-> {}]
+        /\ queue = <<>>
+        /\ calls = {}
+
+Become(s) == held' = s.held /\ queue' = s.queue /\ calls' = s.calls
+
+(* A model bound, not a rule: stacks are finite.                           *)
+Bounded(s) == \A o \in Owner : \A l \in s.held[o] : l.n <= stack_max
+
+Do(e) == LET t == Step(State, e) IN IF Bounded(t.state) THEN Become(t.state) ELSE FALSE
+Next  == \E e \in Event : Do(e)
+Spec  == Init /\ [][Next]_vars
+
+(* The one projection: what replay, traces and the core's view agree on.   *)
+View == [held |-> held, queue |-> queue,
+         calls |-> {[owner |-> c.owner, first |-> c.first, last |-> c.last, kind |-> c.kind] : c \in calls}]
+=============================================================================

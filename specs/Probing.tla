@@ -1,0 +1,12 @@
+------------------------------- MODULE Probing -------------------------------
+(* Probes: statements that must turn out false somewhere, so that no       *)
+(* property holds because nothing happens.  They run beside the            *)
+(* properties: the first state that refutes one is reported, once, and     *)
+(* specs/check fails when one was never refuted.                           *)
+EXTENDS TLC, Integers, Sequences
+
+ASSUME \A n \in 1 .. 40 : TLCSet(n, 0)
+
+Probe(n, name, statement) ==
+  TLCGet(n) = 1 \/ statement \/ (TLCSet(n, 1) /\ PrintT("probe " \o name))
+=============================================================================

@@ -1,0 +1,392 @@
+------------------------------- MODULE Rights -------------------------------
+(***************************************************************************)
+(* The caching rights of one file: SMB leases and oplocks, NFSv4           *)
+(* delegations; how operations break them, how breaks end, who waits, who  *)
+(* passes (semantics, sections 2 and 5).                                   *)
+(*                                                                         *)
+(* Step(s, e) is a total function, as in Locks.  Its outcome is ONE        *)
+(* sequence of effects, in the order in which they leave: replies, parked, *)
+(* breaks, revocations.                                                    *)
+(*                                                                         *)
+(* Each client has at most one right on the file, named by the client      *)
+(* itself (its lease key, its open, its client id); Flavour says of which  *)
+(* kind.  A client of flavour "none" is NFSv3: no opens, no rights, but it *)
+(* reads, writes, locks, removes.  What an open of the client may do and   *)
+(* denies is fixed for the model: Access, Deny.                            *)
+(*                                                                         *)
+(*   opens[c]   how many opens of c are in effect                          *)
+(*   right[c]   what c may cache; brk[c] what its break leaves, or None    *)
+(*   lock[c]    whether c holds an exclusive lock on the whole file        *)
+(*   inflight   accesses that were let through and have not ended          *)
+(*   queue      who waits, in order of arrival, each with the holders      *)
+(*              whose breaks it waits for ({}: it waits for locks)         *)
+(*   bars       operations that were put off: nobody else gets a right     *)
+(*              that they would have to break again                        *)
+(*   backoff    a recall ended a moment ago: no delegation yet             *)
+(***************************************************************************)
+EXTENDS BreakTable, FiniteSets, Integers, TLC
+
+CONSTANTS
+  Clients, Flavour,      \* [Clients -> {"lease", "oplock", "delegation", "none"}]
+  Access, Deny,          \* [Clients -> SUBSET {"read", "write", "remove"}]
+  Wishes,                \* what opens may ask for
+  Operations,            \* accesses: causes of BreakTable, and "lock"
+  Overwrites,            \* whether opens may overwrite
+  opens_max, waiters_per_file_max
+
+None == {"no break"}     \* a set, so that TLC can compare it with rights
+
+VARIABLES opens, right, brk, lock, inflight, queue, bars, backoff
+vars == <<opens, right, brk, lock, inflight, queue, bars, backoff>>
+
+State == [opens |-> opens, right |-> right, brk |-> brk, lock |-> lock, inflight |-> inflight,
+          queue |-> queue, bars |-> bars, backoff |-> backoff]
+
+IsSmb(c) == Flavour[c] \in {"lease", "oplock"}
+IsNfs(c) == ~IsSmb(c)
+
+-----------------------------------------------------------------------------
+(* Events, named as in core/event.hpp.                                     *)
+
+Openers == {c \in Clients : Flavour[c] # "none"}
+WishesOf(c) == CASE Flavour[c] = "lease"      -> Wishes
+                 [] Flavour[c] = "oplock"     -> Wishes \ {RH}
+                 [] Flavour[c] = "delegation" -> Wishes \cap {R, RW}
+                 [] OTHER                     -> {}
+
+Event ==
+       UNION {{[type |-> "OpenRequested", client |-> c, wish |-> w, overwrite |-> o] :
+                w \in WishesOf(c), o \in Overwrites} : c \in Openers}
+  \cup {[type |-> "OpenClosed", client |-> c] : c \in Openers}
+  \cup {[type |-> "AccessRequested", client |-> c, operation |-> o] :
+          c \in Clients, o \in Operations \ {"lock"}}
+  \cup {[type |-> "AccessEnded", client |-> c] : c \in Clients}
+  \cup (IF "lock" \in Operations
+        THEN {[type |-> t, client |-> c] : c \in Clients, t \in {"LockRequested", "Unlocked"}}
+        ELSE {})
+  \cup UNION {{[type |-> "BreakAcknowledged", client |-> c, rights |-> r] :
+                r \in Wishes \cup {{}}} : c \in {c \in Openers : IsSmb(c)}}
+  \cup {[type |-> "RightReturned", client |-> c] : c \in {c \in Openers : Flavour[c] = "delegation"}}
+  \cup {[type |-> "RequestCancelled", client |-> c] : c \in Clients}
+  \cup {[type |-> "ClientLeft", client |-> c] : c \in Clients}
+  \cup {[type |-> "Tick", due |-> d] : d \in {"patience", "bars", "breaks"}}
+
+(* A request, as it is judged now or after it waited.                      *)
+Request(e) ==
+  [client |-> e.client,
+   what   |-> CASE e.type = "OpenRequested" -> IF e.overwrite THEN "overwrite" ELSE "open"
+                [] e.type = "AccessRequested" -> e.operation
+                [] e.type = "LockRequested" -> "lock",
+   wish   |-> IF e.type = "OpenRequested" THEN e.wish ELSE {},
+   waits  |-> {}]
+
+CauseOf(q) ==
+  CASE q.what = "open" -> IF "write" \in Access[q.client] \/ "read" \in Deny[q.client]
+                          THEN "open_for_write" ELSE "open"
+    [] q.what = "lock" -> IF IsSmb(q.client) THEN "lock_by_smb" ELSE "lock_by_nfs"
+    [] OTHER -> q.what
+
+IsOpen(q) == q.what \in {"open", "overwrite"}
+
+-----------------------------------------------------------------------------
+(* Judging a request: deny modes, then rights, then locks; the first that  *)
+(* stands in the way decides.                                              *)
+
+Clashes(c, d) == Access[c] \cap Deny[d] # {} \/ Access[d] \cap Deny[c] # {}
+
+(* Deny modes: of opens against opens, of remove and rename against opens  *)
+(* that do not share the name.                                             *)
+DenyClash(s, q) == \E d \in Clients : s.opens[d] > 0 /\
+  CASE IsOpen(q) -> (d # q.client \/ s.opens[d] > 0) /\ Clashes(q.client, d)
+    [] q.what \in {"remove", "rename"} -> d # q.client /\ "remove" \in Deny[d]
+    [] OTHER -> FALSE
+
+(* The rights in the way and their cells.  After a clash of deny modes     *)
+(* only rights with H count: a cached handle may go.                       *)
+InTheWay(s, q, cause, clash) ==
+  {d \in Clients \ {q.client} :
+     /\ Cell(cause, Flavour[d], s.right[d]).how # "keep"
+     /\ clash => "H" \in s.right[d]}
+
+RowFor(q, clash) == IF clash /\ IsOpen(q) THEN "open_conflict" ELSE CauseOf(q)
+
+(* A right whose break is out: the request waits for the end of that break *)
+(* unless what is left then does not trouble it.                           *)
+MustWait(s, cause, d) == LET cell == Cell(cause, Flavour[d], s.right[d]) IN
+  \/ cell.how = "wait"
+  \/ s.brk[d] # None /\ ~(s.brk[d] \subseteq cell.to)
+
+(* Locks: of others, and of earlier waiters (who holds it already, and who *)
+(* has to answer a break on the file, goes past the queue).                *)
+LockedBy(s, q, n) ==
+  {d \in Clients \ {q.client} : s.lock[d]}
+    \cup (IF s.lock[q.client] \/ s.brk[q.client] # None THEN {}
+          ELSE {s.queue[j].client : j \in {j \in 1 .. n : s.queue[j].what = "lock"
+                                                          /\ s.queue[j].client # q.client}})
+
+Judge(s, q, n) ==
+  LET clash == DenyClash(s, q)
+      cause == RowFor(q, clash)
+      there == InTheWay(s, q, cause, clash)
+      waits == {d \in there : MustWait(s, cause, d)}
+  IN  [begin   |-> {d \in there : s.brk[d] = None},
+       cause   |-> cause,
+       waits   |-> waits,
+       verdict |-> IF waits # {} THEN "break"
+                   ELSE IF clash THEN IF IsOpen(q) THEN "share_conflict" ELSE "file_open"
+                   ELSE IF q.what = "lock" /\ LockedBy(s, q, n) # {} THEN "locked"
+                   ELSE "go"]
+
+-----------------------------------------------------------------------------
+(* Breaks begin, all in one pass.  A notice takes the right at once.       *)
+
+Begun(s, j) ==
+  [s EXCEPT
+     !.right = [d \in Clients |->
+        IF d \in j.begin /\ Cell(j.cause, Flavour[d], s.right[d]).how = "notice"
+        THEN Cell(j.cause, Flavour[d], s.right[d]).to ELSE s.right[d]],
+     !.brk   = [d \in Clients |->
+        IF d \in j.begin /\ Cell(j.cause, Flavour[d], s.right[d]).how # "notice"
+        THEN Cell(j.cause, Flavour[d], s.right[d]).to ELSE s.brk[d]]]
+
+RECURSIVE Listed(_)
+Listed(set) == IF set = {} THEN <<>>
+               ELSE LET x == CHOOSE x \in set : TRUE IN <<x>> \o Listed(set \ {x})
+
+Sent(s, j) == Listed({[what |-> "break", client |-> d, to |-> Cell(j.cause, Flavour[d], s.right[d]).to,
+                       ack |-> Cell(j.cause, Flavour[d], s.right[d]).how # "notice"] : d \in j.begin})
+
+Reply(c, status) == [what |-> "reply", client |-> c, status |-> status]
+
+-----------------------------------------------------------------------------
+(* Granting a right with an open.                                          *)
+
+Normal(flavour, r) ==
+  IF "R" \notin r THEN {}
+  ELSE CASE flavour = "lease"      -> r
+         [] flavour = "oplock"     -> IF "W" \in r THEN r ELSE R
+         [] flavour = "delegation" -> r \ {"H"}
+         [] OTHER                  -> {}
+
+(* What anything that goes on, waits for breaks or was put off would break.*)
+Pending(s, c) ==
+       {CauseOf([what |-> a.what, client |-> a.client]) : a \in {a \in s.inflight : a.client # c}}
+  \cup {CauseOf(s.queue[i]) : i \in {i \in DOMAIN s.queue : s.queue[i].client # c /\ s.queue[i].waits # {}}}
+  \cup {b.cause : b \in {b \in s.bars : b.client # c}}
+
+RECURSIVE Worn(_, _, _)         \* reduce until every pending cause keeps it
+Worn(flavour, r, causes) ==
+  LET hit == {k \in causes : Cell(k, flavour, r).how # "keep"}
+  IN  IF hit = {} THEN r
+      ELSE Worn(flavour, Normal(flavour, Cell(CHOOSE k \in hit : TRUE, flavour, r).to), causes)
+
+Grantable(s, c, wish) ==
+  LET f      == Flavour[c]
+      others == {d \in Clients \ {c} : s.right[d] # {}}
+      seers  == {d \in Clients \ {c} : s.opens[d] > 0}
+      deleg  == f = "delegation"
+      none   == \/ \E d \in others : "W" \in s.right[d]
+                \/ f = "oplock" /\ \E d \in others : Flavour[d] = "lease" /\ "H" \in s.right[d]
+                \/ deleg /\ (s.backoff \/ \E d \in seers : "write" \in Access[d] \/ "read" \in Deny[d])
+                \/ deleg /\ \E d \in seers : IsSmb(d) /\ Deny[d] \cap Access[c] # {}
+                \/ deleg /\ \E d \in Clients : s.brk[d] # None /\ Flavour[d] = "delegation"
+      noW    == \/ others # {} \/ seers # {}
+                \/ \E d \in Clients : s.lock[d] /\ IF deleg THEN d # c ELSE IsNfs(d)
+      noH    == f = "lease" /\ \E d \in others : Flavour[d] = "oplock"
+      left   == (wish \ (IF noW THEN {"W"} ELSE {})) \ (IF noH THEN {"H"} ELSE {})
+  IN  IF none THEN {} ELSE Worn(f, Normal(f, left), Pending(s, c))
+
+(* The right after an open: a key that has its lease already is upgraded   *)
+(* all or nothing, and never while it breaks.                              *)
+RightAfter(s, c, wish) ==
+  LET g == Grantable(s, c, wish)
+  IN  IF s.right[c] = {} /\ s.brk[c] = None THEN g
+      ELSE IF s.brk[c] = None /\ g = wish /\ s.right[c] \subseteq wish /\ Flavour[c] = "lease" THEN g
+      ELSE s.right[c]
+
+-----------------------------------------------------------------------------
+(* A request that nothing stands in the way of.                            *)
+
+BarsAfter(s, q) == {b \in s.bars : ~(b.client = q.client /\ b.cause = CauseOf(q))}
+
+(* Level II oplocks are broken by their holder's own write and lock.       *)
+OwnToo(s, q) == Cell(CauseOf(q), Flavour[q.client], s.right[q.client]).own_too
+
+Go(s, q) ==
+  LET c == q.client
+      t == [s EXCEPT !.bars = BarsAfter(s, q),
+                     !.right[c] = IF OwnToo(s, q) THEN {} ELSE @]
+  IN  CASE IsOpen(q) ->
+             [t EXCEPT !.right[c] = RightAfter(t, c, q.wish),
+                       !.opens[c] = @ + 1,
+                       !.inflight = @ \cup (IF q.what = "overwrite"
+                                            THEN {[client |-> c, what |-> "write"]} ELSE {})]
+        [] q.what = "lock" -> [t EXCEPT !.lock[c] = TRUE]
+        [] OTHER -> [t EXCEPT !.inflight = @ \cup {[client |-> c, what |-> q.what]}]
+
+Told(s, q) == (IF OwnToo(s, q) THEN <<[what |-> "break", client |-> q.client, to |-> {}, ack |-> FALSE]>>
+               ELSE <<>>) \o <<Reply(q.client, "ok")>>
+
+-----------------------------------------------------------------------------
+(* Waking: of those who wait for nothing any more, the earliest is judged  *)
+(* again; until none is left.                                              *)
+
+Without(q, i) == SubSeq(q, 1, i - 1) \o SubSeq(q, i + 1, Len(q))
+Ready(s, i) == LET q == s.queue[i] IN
+  \/ q.waits = {} /\ q.what # "lock"
+  \/ q.waits = {} /\ q.what = "lock" /\ LockedBy(s, q, i - 1) = {}
+Earliest(is) == CHOOSE i \in is : \A j \in is : i <= j
+
+RECURSIVE Settle(_, _)
+Settle(s, out) ==
+  LET ready == {i \in DOMAIN s.queue : Ready(s, i)}
+  IN  IF ready = {} THEN [state |-> s, out |-> out]
+      ELSE LET i == Earliest(ready)
+               q == s.queue[i]
+               j == Judge(s, q, i - 1)
+               t == Begun(s, j)
+               sent == out \o Sent(s, j)
+           IN  CASE j.verdict = "break"  -> Settle([t EXCEPT !.queue[i].waits = j.waits], sent)
+                 [] j.verdict = "locked" -> Settle(t, sent)      \* begins breaks, stays
+                 [] j.verdict = "go"     -> LET u == [t EXCEPT !.queue = Without(@, i)]
+                                            IN  Settle(Go(u, q), sent \o Told(u, q))
+                 [] OTHER -> Settle([t EXCEPT !.queue = Without(@, i), !.bars = BarsAfter(t, q)],
+                                    Append(sent, Reply(q.client, j.verdict)))
+
+(* Breaks of these holders have ended: right[d] is what is left.           *)
+EndBreaks(s, ds, left) ==
+  [s EXCEPT !.right = [d \in Clients |-> IF d \in ds THEN left[d] ELSE s.right[d]],
+            !.brk   = [d \in Clients |-> IF d \in ds THEN None ELSE s.brk[d]],
+            !.backoff = @ \/ \E d \in ds : Flavour[d] = "delegation" /\ s.brk[d] # None,
+            !.queue = [i \in DOMAIN s.queue |-> [s.queue[i] EXCEPT !.waits = @ \ ds]]]
+
+-----------------------------------------------------------------------------
+(* The actions.                                                            *)
+
+Asked(s, q) ==
+  LET j == Judge(s, q, Len(s.queue))
+      t == Begun(s, j)
+      sent == Sent(s, j)
+      full == Len(s.queue) >= waiters_per_file_max
+  IN  CASE j.verdict \in {"break", "locked"} ->
+             IF full THEN [state |-> s, out |-> <<Reply(q.client, "limit")>>]
+             ELSE [state |-> [t EXCEPT !.queue = Append(@, [q EXCEPT !.waits = j.waits])],
+                   out   |-> Append(sent, [what |-> "parked", client |-> q.client])]
+        [] j.verdict = "go" -> LET u == Go(t, q) IN Settle(u, sent \o Told(t, q))
+        [] OTHER -> Settle([t EXCEPT !.bars = BarsAfter(t, q)], Append(sent, Reply(q.client, j.verdict)))
+
+Say(s, c, status) == [state |-> s, out |-> <<Reply(c, status)>>]
+Done(s, c) == Settle(s, <<Reply(c, "ok")>>)
+
+Gone(s, c, rest) ==        \* nothing is left of a right
+  IF rest # {} THEN s ELSE EndBreaks(s, {c}, [d \in {c} |-> {}])
+
+OpenClosed(s, c) ==
+  IF s.opens[c] = 0 THEN Say(s, c, "unknown_open")
+  ELSE LET t == [s EXCEPT !.opens[c] = @ - 1]
+       IN  IF t.opens[c] = 0 /\ IsSmb(c)
+           THEN Done([EndBreaks(t, {c}, [d \in {c} |-> {}]) EXCEPT !.lock[c] = FALSE], c)
+           ELSE Done(t, c)
+
+BreakAcknowledged(s, c, rights) ==
+  IF s.opens[c] = 0 \/ (Flavour[c] = "oplock" /\ s.right[c] = {}) THEN Say(s, c, "unknown_right")
+  ELSE IF s.brk[c] = None THEN Say(s, c, "not_breaking")
+  ELSE IF ~(rights \subseteq s.brk[c]) THEN Say(s, c, "ack_exceeds")
+  ELSE Done(EndBreaks(s, {c}, [d \in {c} |-> rights]), c)
+
+RightReturned(s, c) ==
+  IF s.right[c] = {} THEN Say(s, c, "unknown_right")
+  ELSE Done(EndBreaks(s, {c}, [d \in {c} |-> {}]), c)
+
+RequestCancelled(s, c) ==
+  LET is == {i \in DOMAIN s.queue : s.queue[i].client = c}
+  IN  IF is = {} THEN [state |-> s, out |-> <<>>]
+      ELSE Settle([s EXCEPT !.queue = Without(@, Earliest(is))], <<Reply(c, "cancelled")>>)
+
+RECURSIVE Dropped(_, _, _)   \* all waiters that satisfy a test are answered
+Dropped(s, Of(_), status) ==
+  LET is == {i \in DOMAIN s.queue : Of(s.queue[i])}
+  IN  IF is = {} THEN [state |-> s, out |-> <<>>]
+      ELSE LET i == Earliest(is)
+               t == Dropped([s EXCEPT !.queue = Without(@, i)], Of, status)
+           IN  [t EXCEPT !.out = <<Reply(s.queue[i].client, status)>> \o @]
+
+ClientLeft(s, c) ==
+  LET Mine(q) == q.client = c
+      gone == Dropped(s, Mine, "cancelled")
+      t == [EndBreaks(gone.state, {c}, [d \in {c} |-> {}]) EXCEPT
+              !.opens[c] = 0, !.lock[c] = FALSE,
+              !.inflight = {a \in @ : a.client # c}, !.bars = {b \in @ : b.client # c}]
+  IN  Settle(t, gone.out)
+
+(* NFS requests other than locks have little patience: JUKEBOX, DELAY, and *)
+(* a bar until they come back.                                             *)
+Hurried(q) == IsNfs(q.client) /\ q.what # "lock"
+Patience(s) ==
+  LET gone == Dropped(s, Hurried, "later")
+      new  == {[client |-> s.queue[i].client, cause |-> CauseOf(s.queue[i])] :
+                 i \in {i \in DOMAIN s.queue : Hurried(s.queue[i])}}
+  IN  Settle([gone.state EXCEPT !.bars = @ \cup new], gone.out)
+
+Breaking(s) == {d \in Clients : s.brk[d] # None}
+BreaksDue(s) ==
+  LET p == Patience(s)       \* their patience ended long before
+  IN  Settle([EndBreaks(p.state, Breaking(p.state), [d \in Breaking(p.state) |-> {}])
+                EXCEPT !.bars = {}, !.backoff = FALSE],
+             p.out \o Listed({[what |-> "revoked", client |-> d] : d \in Breaking(p.state)}))
+
+Tick(s, due) ==
+  CASE due = "patience" -> Patience(s)
+    [] due = "bars"     -> LET p == Patience(s) IN
+                           [p EXCEPT !.state.bars = {b \in @ : b \notin s.bars}, !.state.backoff = FALSE]
+    [] due = "breaks"   -> BreaksDue(s)
+
+Busy(s, c) == \/ \E i \in DOMAIN s.queue : s.queue[i].client = c
+              \/ \E a \in s.inflight : a.client = c
+
+Step(s, e) ==
+  CASE e.type = "OpenRequested"     -> Asked(s, Request(e))
+    [] e.type = "AccessRequested"   -> Asked(s, Request(e))
+    [] e.type = "LockRequested"     -> IF s.lock[e.client] THEN Say(s, e.client, "ok") ELSE Asked(s, Request(e))
+    [] e.type = "Unlocked"          -> Done([s EXCEPT !.lock[e.client] = FALSE], e.client)
+    [] e.type = "OpenClosed"        -> OpenClosed(s, e.client)
+    [] e.type = "AccessEnded"       -> [state |-> [s EXCEPT !.inflight = {a \in @ : a.client # e.client}], out |-> <<>>]
+    [] e.type = "BreakAcknowledged" -> BreakAcknowledged(s, e.client, e.rights)
+    [] e.type = "RightReturned"     -> RightReturned(s, e.client)
+    [] e.type = "RequestCancelled"  -> RequestCancelled(s, e.client)
+    [] e.type = "ClientLeft"        -> ClientLeft(s, e.client)
+    [] e.type = "Tick"              -> Tick(s, e.due)
+
+-----------------------------------------------------------------------------
+Init ==
+  /\ opens = [c \in Clients |-> 0]
+  /\ right = [c \in Clients |-> {}]
+  /\ brk   = [c \in Clients |-> None]
+  /\ lock  = [c \in Clients |-> FALSE]
+  /\ inflight = {} /\ queue = <<>> /\ bars = {} /\ backoff = FALSE
+
+Become(s) ==
+  /\ opens' = s.opens /\ right' = s.right /\ brk' = s.brk /\ lock' = s.lock
+  /\ inflight' = s.inflight /\ queue' = s.queue /\ bars' = s.bars /\ backoff' = s.backoff
+
+(* The client's side of the contract, and the bounds of the model: one     *)
+(* request of a client at a time (but a lock may wait beside), and SMB     *)
+(* works through an open.                                                  *)
+Fair(s, e) ==
+  CASE e.type = "OpenRequested"   -> ~Busy(s, e.client) /\ s.opens[e.client] < opens_max
+    [] e.type = "AccessRequested" -> ~(\E a \in s.inflight : a.client = e.client)
+                                     /\ ~(\E i \in DOMAIN s.queue : s.queue[i].client = e.client /\ s.queue[i].what # "lock")
+                                     /\ (IsSmb(e.client) => s.opens[e.client] > 0)
+    [] e.type = "LockRequested"   -> ~(\E i \in DOMAIN s.queue : s.queue[i].client = e.client)
+                                     /\ (IsSmb(e.client) => s.opens[e.client] > 0)
+    [] e.type = "OpenClosed"      -> ~Busy(s, e.client)
+    [] e.type = "AccessEnded"     -> \E a \in s.inflight : a.client = e.client
+    [] e.type = "Unlocked"        -> s.lock[e.client]
+    [] OTHER                      -> TRUE
+
+Do(e) == IF Fair(State, e) THEN Become(Step(State, e).state) ELSE FALSE
+Next  == \E e \in Event : Do(e)
+Spec  == Init /\ [][Next]_vars
+
+View == State
+=============================================================================
