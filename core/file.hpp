@@ -58,6 +58,7 @@ struct Right {
   std::vector<Arrival> waiting;  ///< who waits for the end of the break
   // Why the break began, for the report of its end; only when it crosses the families.
   bool crossing = false;
+  bool handle_only = false;  ///< H was asked for and not W
   Protocol breaker = Protocol::nfs3;
   ClientId breaker_client;
   ConflictSeen::Trigger trigger = ConflictSeen::Trigger::other;

@@ -48,11 +48,11 @@ void State::begin_break(Right& right, const Breaking& how, Cause cause, const As
   right.breaker_client = asker.client->id;
   right.trigger = trigger_of(cause);
   right.break_since = now;
+  right.handle_only = how.to.has(RightBit::write) || !from.has(RightBit::write);
   if (right.crossing) {
     emit(ConflictSeen{right.breaker, thing_of(right.flavour),
                       ConflictSeen::Resolution::break_initiated, right.trigger, right.file->id,
-                      right.breaker_client, right.client->id,
-                      how.to.has(RightBit::write) || !from.has(RightBit::write), 0});
+                      right.breaker_client, right.client->id, right.handle_only, 0});
   }
   const bool ack = how.how != Breaking::How::notice;
   emit(SendBreak{right.client->id, right.id, right.flavour, right.file->id, right.key, right.open,
@@ -84,7 +84,7 @@ void State::end_break(Right& right) {
   if (right.crossing) {
     emit(ConflictSeen{right.breaker, thing_of(right.flavour),
                       ConflictSeen::Resolution::break_completed, right.trigger, right.file->id,
-                      right.breaker_client, right.client->id, !right.rights.has(RightBit::write),
+                      right.breaker_client, right.client->id, right.handle_only,
                       now - right.break_since});
   }
   if (right.flavour == Flavour::delegation) {

@@ -21,9 +21,7 @@ std::string lower(std::string text) {
 }
 
 void complete_places(Config& config, const Surroundings& around) {
-  if (config.state.empty()) {
-    config.state = around.root ? "/var/lib/lockstep" : around.state_home / "lockstep";
-  }
+  if (config.state.empty()) config.state = default_state(around);
   config.state = std::filesystem::absolute(config.state);
   if (config.control.empty()) config.control = config.state / "control";
   config.control = std::filesystem::absolute(config.control);
@@ -149,6 +147,10 @@ Surroundings Surroundings::of_this_process() {
   else
     around.state_home = std::filesystem::path(home ? home : "/tmp") / ".local" / "state";
   return around;
+}
+
+std::filesystem::path default_state(const Surroundings& around) {
+  return around.root ? "/var/lib/lockstep" : around.state_home / "lockstep";
 }
 
 std::optional<Config> load_config(int argc, const char* const* argv, const Surroundings& around) {

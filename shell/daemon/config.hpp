@@ -13,7 +13,7 @@
 
 #include "core/limits.hpp"
 #include "core/vocabulary.hpp"
-#include "shell/daemon/address_range.hpp"
+#include "shell/wire/nfs3/exports.hpp"
 
 namespace lockstep::daemon {
 
@@ -22,7 +22,7 @@ class ConfigError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-enum class Squash : std::uint8_t { root, all, none };
+using wire::nfs3::Squash;
 enum class PortmapMode : std::uint8_t {
   automatic,  ///< embedded where port 111 is free, else registered with the one that runs
   embedded,
@@ -37,7 +37,7 @@ struct ExportConfig {
   std::string name;
   std::filesystem::path directory;  ///< absolute once loaded
   bool read_only = false;
-  std::vector<AddressRange> clients;  ///< who may mount over NFS; empty: everybody
+  std::vector<wire::nfs3::AddressRange> clients;  ///< who may mount over NFS; empty: everybody
   Squash squash = Squash::root;
   std::uint32_t anonymous_uid = 65534, anonymous_gid = 65534;
   std::vector<std::string> users;  ///< who may connect over SMB; empty: every user
@@ -110,6 +110,9 @@ struct Surroundings {
   std::filesystem::path state_home;  ///< $XDG_STATE_HOME, or ~/.local/state
   static Surroundings of_this_process();
 };
+
+/// Where the state is kept unless the configuration says otherwise.
+std::filesystem::path default_state(const Surroundings& around);
 
 /// File and flags, checked and completed. Throws ConfigError. Nothing when the answer was printed
 /// already (--help, --version).

@@ -9,11 +9,17 @@ namespace lockstep::daemon {
 
 namespace {
 
+using wire::nfs3::AddressRange;
+
 std::optional<std::int64_t> integer_in(std::string_view text) {
   std::int64_t number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (error != std::errc() || end != text.data() + text.size() || text.empty()) return {};
   return number;
+}
+
+bool is_address(const std::string& text) {
+  return text.find_first_of("/*") == std::string::npos && AddressRange::parse(text).has_value();
 }
 
 std::string text_of(const Value& value, const char* expected) {
@@ -66,8 +72,7 @@ Endpoint endpoint_of(const Value& value) {
   if (address.size() > 2 && address.front() == '[' && address.back() == ']') {
     address = address.substr(1, address.size() - 2);
   }
-  const bool one_address = AddressRange::parse(address) && address.find('/') == std::string::npos;
-  if (!port || *port < 1 || *port > 65535 || !one_address) throw Expected{kWanted};
+  if (!port || *port < 1 || *port > 65535 || !is_address(address)) throw Expected{kWanted};
   return {std::move(address), static_cast<std::uint16_t>(*port)};
 }
 
@@ -144,9 +149,7 @@ std::vector<Key<Config>> make_address_keys() {
        [](Config& config, const Value& value) {
          config.bind.clear();
          for (std::string& address : list_of(value, "an address or a list of them")) {
-           if (!AddressRange::parse(address) || address.find('/') != std::string::npos) {
-             throw Expected{"a numeric IPv4 or IPv6 address"};
-           }
+           if (!is_address(address)) throw Expected{"a numeric IPv4 or IPv6 address"};
            config.bind.push_back(std::move(address));
          }
          config.bind_everywhere = config.bind.empty();
