@@ -162,6 +162,11 @@ class FileSystem {
   virtual NodeRef root() const = 0;
   /// A handle that survives a restart: at most 64 bytes, authenticated, of this export alone.
   virtual wire::Bytes handle(const NodeRef& node) const = 0;
+  /// Where a file is, for people: relative to the root; empty when that is not known at hand.
+  virtual std::string path(core::FileId id) {
+    (void)id;
+    return {};
+  }
   /// ESTALE for a handle that is forged, of another export, or of a file that is gone.
   virtual Async<NodeRef> resolve(wire::Bytes handle) = 0;
 

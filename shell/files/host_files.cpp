@@ -6,6 +6,7 @@
 #include <sys/sysmacros.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <stdexcept>
 
 #include "shell/files/host_nodes.hpp"
@@ -21,13 +22,14 @@ class HostFileSystem final : public FileSystem {
                  std::size_t files_max)
       : pool_(pool),
         tree_(options),
-        nodes_(this, nodes_max),
+        nodes_(this, pool, nodes_max),
         files_(std::make_shared<OpenFiles>(files_max, options.file_idle)),
         idle_(options.file_idle),
-        root_(std::make_shared<const HostNode>(tree_.root(), this)) {}
+        root_(std::make_shared<const HostNode>(tree_.root(), this, pool)) {}
 
   NodeRef root() const override { return root_; }
   wire::Bytes handle(const NodeRef& node) const override;
+  std::string path(core::FileId id) override;
   Async<NodeRef> resolve(wire::Bytes handle) override;
   Async<Attributes> attributes(NodeRef node) override;
   Async<Attributes> set_attributes(Credentials who, NodeRef node, SetAttributes change) override;
@@ -127,6 +129,19 @@ class HostFileSystem final : public FileSystem {
   std::chrono::milliseconds idle_;
   HostNodeRef root_;
 };
+
+/// As the kernel tells it of a descriptor that is open anyway; no disk is asked.
+std::string HostFileSystem::path(core::FileId id) {
+  const auto place = [](int fd) {
+    std::error_code error;
+    return std::filesystem::read_symlink(ProcFd::path(fd), error);
+  };
+  const HostNodeRef node = nodes_.find(id);
+  if (!node) return {};
+  return place(node->fd())
+      .lexically_relative(place(static_cast<const HostNode&>(*root_).fd()))
+      .string();
+}
 
 wire::Bytes HostFileSystem::handle(const NodeRef& node) const {
   const HostNode* host = own(node);

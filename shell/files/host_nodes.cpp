@@ -16,7 +16,7 @@ HostNodeRef NodeCache::intern(Discovered found) {
   Known& known = known_[found.id];
   HostNodeRef node = known.node.lock();
   if (!node) {
-    node = std::make_shared<const HostNode>(std::move(found), tree_);
+    node = std::make_shared<const HostNode>(std::move(found), tree_, pool_);
     known.node = node;
   }
   keep(known, node);

@@ -15,7 +15,8 @@ using HostNodeRef = std::shared_ptr<const HostNode>;
 
 class NodeCache {
  public:
-  NodeCache(const void* tree, std::size_t nodes_max) : tree_(tree), nodes_max_(nodes_max) {}
+  NodeCache(const void* tree, IoPool& pool, std::size_t nodes_max)
+      : tree_(tree), pool_(pool), nodes_max_(nodes_max) {}
 
   HostNodeRef find(core::FileId id);
   HostNodeRef intern(Discovered found);
@@ -35,6 +36,7 @@ class NodeCache {
   void sweep();
 
   const void* tree_;
+  IoPool& pool_;
   std::size_t nodes_max_;
   std::map<core::FileId, Known> known_;
   std::list<HostNodeRef> kept_;  // the last used first

@@ -73,6 +73,7 @@ class HostFile final : public File, public std::enable_shared_from_this<HostFile
         who_(std::move(who)),
         prompt_(prompt) {}
 
+  ~HostFile() override { close_apart(pool_, std::move(fd_)); }
   const NodeRef& node() const override { return node_; }
 
   Async<wire::Bytes> read(std::uint64_t offset, std::uint32_t size) override {

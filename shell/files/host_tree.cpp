@@ -34,6 +34,14 @@ UniqueFd open_root(const std::filesystem::path& path) {
 
 }  // namespace
 
+void close_apart(IoPool& pool, UniqueFd fd) {
+  constexpr std::uint64_t kManyBlocks = 2048;  // of 512 bytes
+  if (!fd) return;
+  const Result<struct statx> stat = status(fd.get());
+  if (!stat || stat->stx_nlink != 0 || stat->stx_blocks < kManyBlocks) return;
+  pool.do_apart([raw = fd.release()] { ::close(raw); });
+}
+
 HostTree::HostTree(const HostOptions& options)
     : codec_(options.state_dir, options.export_name, options.export_id),
       root_(open_root(options.root)),

@@ -24,15 +24,21 @@ struct Discovered {
   KernelHandle kernel;
 };
 
+/// Closes a descriptor, on the pool where the close may take long: the last one of a removed file
+/// frees its blocks.
+void close_apart(IoPool& pool, UniqueFd fd);
+
 class HostNode final : public Node {
  public:
-  explicit HostNode(Discovered found, const void* tree)
+  HostNode(Discovered found, const void* tree, IoPool& pool)
       : fd_(std::move(found.fd)),
         device_{found.stat.stx_dev_major, found.stat.stx_dev_minor},
         id_(found.id),
         type_(type_of(found.stat)),
         kernel_(found.kernel),
-        tree_(tree) {}
+        tree_(tree),
+        pool_(pool) {}
+  ~HostNode() override { close_apart(pool_, std::move(fd_)); }
   core::FileId id() const override { return id_; }
   FileType type() const override { return type_; }
 
@@ -53,6 +59,7 @@ class HostNode final : public Node {
   FileType type_;
   KernelHandle kernel_;
   const void* tree_;
+  IoPool& pool_;
   mutable wire::Bytes handle_;  ///< sealed when first asked for; the loop's thread alone
 };
 

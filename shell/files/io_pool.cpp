@@ -39,6 +39,7 @@ struct IoPool::Shared : std::enable_shared_from_this<IoPool::Shared> {
   std::mutex mutex;
   std::condition_variable work_ready, work_done;
   Queue ready, finished;
+  std::vector<std::function<void()>> chores;
   std::multimap<Clock::time_point, std::function<void()>> timers;
   std::vector<std::function<void()>> fired;
   std::size_t unfinished = 0;  ///< submitted and not yet in `finished`
@@ -81,7 +82,13 @@ void IoPool::Shared::worker() {
   prepare_io_thread();
   std::unique_lock lock(mutex);
   for (;;) {
-    if (Job* job = ready.pop()) {
+    if (!chores.empty()) {
+      const std::function<void()> chore = std::move(chores.back());
+      chores.pop_back();
+      lock.unlock();
+      chore();
+      lock.lock();
+    } else if (Job* job = ready.pop()) {
       lock.unlock();
       job->run();
       lock.lock();
@@ -150,6 +157,18 @@ void IoPool::call_later(std::chrono::milliseconds delay, std::function<void()> w
   if (shared_->quit) return;
   shared_->timers.emplace(Clock::now() + delay, std::move(what));
   shared_->work_ready.notify_one();
+}
+
+void IoPool::do_apart(std::function<void()> chore) {
+  {
+    const std::lock_guard lock(shared_->mutex);
+    if (!shared_->quit) {
+      shared_->chores.push_back(std::move(chore));
+      shared_->work_ready.notify_one();
+      return;
+    }
+  }
+  chore();
 }
 
 void IoPool::stop() {

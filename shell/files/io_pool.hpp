@@ -50,6 +50,9 @@ class IoPool {
   /// Calls `what` on the loop's thread after `delay`; forgotten when the pool stops first.
   void call_later(std::chrono::milliseconds delay, std::function<void()> what);
 
+  /// Runs `chore` on a thread of the pool and tells nobody; before stop() returns at the latest.
+  void do_apart(std::function<void()> chore);
+
   void stop();
 
  private:

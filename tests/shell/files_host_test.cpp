@@ -265,6 +265,28 @@ TEST_F(HostFilesTest, IdleFilesAreClosedWithoutAnotherCall) {
   EXPECT_TRUE(open.expired());
 }
 
+TEST_F(HostFilesTest, ARemovedFileGivesItsSpaceBack) {
+  const auto files = start();
+  const Calls calls(loop, *files);
+  NodeRef node = calls.must_create(kRoot, calls.root(), "big");
+  FileRef file = calls.must_open(kRoot, node);
+  ASSERT_EQ(calls.error(file->allocate(8 << 20)), 0);
+  ASSERT_EQ(calls.error(calls->remove(kRoot, calls.root(), "big", node)), 0);
+  const std::string open_file = "/big (deleted)";
+  const auto still_open = [&] {
+    for (const auto& entry : fs::directory_iterator("/proc/self/fd")) {
+      std::error_code ignored;
+      if (fs::read_symlink(entry, ignored).string().ends_with(open_file)) return true;
+    }
+    return false;
+  };
+  EXPECT_TRUE(still_open()) << "in use";
+  file.reset();
+  node.reset();
+  for (int i = 0; still_open() && i < 1000; ++i) ::usleep(1000);
+  EXPECT_FALSE(still_open());
+}
+
 TEST_F(HostFilesTest, WhatTheHostChangesIsSeen) {
   const auto files = start();
   const Calls calls(loop, *files);

@@ -121,6 +121,16 @@ TEST(IoPoolTest, AfterStoppingJobsStillRun) {
   EXPECT_NE(loop.run(pool.run(kRoot, [] { return std::this_thread::get_id(); })), here);
 }
 
+TEST(IoPoolTest, ChoresAreDoneBeforeTheEnd) {
+  Loop loop;
+  std::atomic<int> done = 0;
+  {
+    IoPool pool(2, loop.poster());
+    for (int i = 0; i < 50; ++i) pool.do_apart([&] { ++done; });
+  }
+  EXPECT_EQ(done, 50);
+}
+
 TEST(IoPoolTest, TimersFireOnTheLoopInOrder) {
   Loop loop;
   IoPool pool(2, loop.poster());
