@@ -258,6 +258,8 @@ Init == /\ held = [o \in Owner |-> {}]
 
 Become(s) == held' = s.held /\ queue' = s.queue /\ calls' = s.calls
 
+Fair(s, e) == TRUE          \* clients may ask anything at any time
+
 (* A model bound, not a rule: stacks are finite.                           *)
 Bounded(s) == \A o \in Owner : \A l \in s.held[o] : l.n <= stack_max
 

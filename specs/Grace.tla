@@ -1,0 +1,267 @@
+-------------------------------- MODULE Grace --------------------------------
+(***************************************************************************)
+(* Restart and reclaim: what is made durable, in which order, what a grace *)
+(* period protects, who gets his state back (semantics, sections 6 and 7;  *)
+(* RFC 8881 8.4.2 and 8.4.3).                                              *)
+(*                                                                         *)
+(* One lock that can be shared or exclusive stands for all state that can  *)
+(* be reclaimed: a range, an open, a right of another family behave alike. *)
+(* The journal is a sequence of batches; JournalWritten makes the first of *)
+(* them durable and only then do the replies that depend on it leave.  A   *)
+(* crash may come at any moment; batches that were not written are lost.   *)
+(*                                                                         *)
+(*   phase        "down", "grace", "normal"                                *)
+(*   held, recovered   what clients have now; what the records protect for *)
+(*                them until they reclaim it or grace ends                 *)
+(*   present, completed, roster, courtesy, lost   sets of clients          *)
+(*   disk         [record, known, lost, epoch]                             *)
+(*   journal      batches: [changes, reply]                                *)
+(*   believes     what a client was told that it has, and not told to have *)
+(*                lost                                                     *)
+(* and two ghosts: taint (somebody was told since of a grant that          *)
+(* contradicts what the client had), revoked (the server took the state    *)
+(* away and will say so).                                                  *)
+(***************************************************************************)
+EXTENDS Integers, FiniteSets, Sequences, TLC
+
+CONSTANTS Clients, Kind,          \* [Clients -> {"v41", "v40", "nlm", "smb"}]
+          Modes,                  \* what can be asked for
+          grace_scope,            \* "all" or "recorded"
+          crashes_max, journal_max
+
+VARIABLES phase, held, recovered, present, completed, roster, courtesy, lost,
+          disk, journal, failed, believes, taint, revoked
+vars == <<phase, held, recovered, present, completed, roster, courtesy, lost,
+          disk, journal, failed, believes, taint, revoked>>
+
+State == [phase |-> phase, held |-> held, recovered |-> recovered, present |-> present,
+          completed |-> completed, roster |-> roster, courtesy |-> courtesy, lost |-> lost,
+          disk |-> disk, journal |-> journal, failed |-> failed, believes |-> believes,
+          taint |-> taint, revoked |-> revoked]
+
+Strength(m) == CASE m = "none" -> 0 [] m = "shared" -> 1 [] m = "exclusive" -> 2
+Covers(m, n) == Strength(m) >= Strength(n)
+Contrary(m, n) == m # "none" /\ n # "none" /\ "exclusive" \in {m, n}
+Leased(c) == Kind[c] \in {"v40", "v41"}
+Others(c) == Clients \ {c}
+Nobody == [c \in Clients |-> "none"]
+
+Event ==
+       {[type |-> "LockRequested", client |-> c, mode |-> m, reclaim |-> r] :
+          c \in Clients, m \in Modes, r \in BOOLEAN}
+  \cup {[type |-> t, client |-> c] : c \in Clients,
+          t \in {"Unlocked", "ClientArrived", "ClientLeft"}}
+  \cup {[type |-> t, client |-> c] : c \in {c \in Clients : Leased(c)},
+          t \in {"LeaseEnded", "ClientRenewed"}}
+  \cup {[type |-> "ReclaimCompleted", client |-> c] : c \in {c \in Clients : Kind[c] = "v41"}}
+  \cup {[type |-> "Tick"], [type |-> "JournalWritten"], [type |-> "Crashed"], [type |-> "Recovered"]}
+  \cup {[type |-> "JournalChanged", failed |-> f] : f \in BOOLEAN}
+
+-----------------------------------------------------------------------------
+(* Journal. A change puts one record; the last change of a thing counts.   *)
+
+PutLock(c, m)   == [what |-> "lock", client |-> c, mode |-> m]
+PutClient(c, l) == [what |-> "client", client |-> c, mode |-> IF l THEN "lost" ELSE "good"]
+Forget(c)       == [what |-> "client", client |-> c, mode |-> "none"]
+NoReply == [client |-> "nobody", status |-> "none", mode |-> "none"]
+
+Written(d, changes) ==
+  LET Of(w, c) == {x \in changes : x.what = w /\ x.client = c}
+      New(w, c) == (CHOOSE x \in Of(w, c) : TRUE).mode
+  IN  [record |-> [c \in Clients |-> IF Of("lock", c) # {} THEN New("lock", c) ELSE d.record[c]],
+       known  |-> {c \in Clients : IF Of("client", c) # {} THEN New("client", c) # "none" ELSE c \in d.known},
+       lost   |-> {c \in Clients : IF Of("client", c) # {} THEN New("client", c) = "lost" ELSE c \in d.lost},
+       epoch  |-> d.epoch + Cardinality({x \in changes : x.what = "epoch"})]
+
+(* What the disk will hold when all that is in the journal is written.     *)
+RECURSIVE WrittenAll(_, _)
+WrittenAll(d, j) == IF j = <<>> THEN d ELSE WrittenAll(Written(d, Head(j).changes), Tail(j))
+
+Batch(changes, reply) == [changes |-> changes, reply |-> reply]
+Reply(c, status, m) == [client |-> c, status |-> status, mode |-> m]
+
+(* Every step ends here: one batch if anything changed on record; a reply  *)
+(* that promises waits for it, any other leaves at once.                   *)
+Out(s, changes, c, status, m) ==
+  LET promises == status = "granted" \/ status = "reclaimed"
+  IN  [state |-> IF changes = {} /\ ~promises THEN s
+                 ELSE [s EXCEPT !.journal = Append(@, Batch(changes,
+                                 IF promises THEN Reply(c, status, m) ELSE NoReply))],
+       reply |-> status]
+
+-----------------------------------------------------------------------------
+(* The end of grace: what nobody reclaimed is erased in the same batch in  *)
+(* which grace ends, so before the first grant that grace would refuse.    *)
+
+Unclaimed(s) == {c \in Clients : s.recovered[c] # "none"}
+
+Ended(s) == [s EXCEPT !.phase = "normal", !.roster = {}, !.lost = {},
+                      !.recovered = Nobody, !.revoked = @ \cup Unclaimed(s)]
+EndChanges(s) ==
+  {PutLock(c, "none") : c \in Unclaimed(s)}
+  \cup {Forget(c) : c \in {c \in WrittenAll(s.disk, s.journal).known :
+                             c \notin s.present /\ s.held[c] = "none" /\ Kind[c] # "nlm"}}
+
+(* 4.1 is done when it says so; the others when nothing is left unclaimed. *)
+StillOn(s) == {c \in s.roster : s.recovered[c] # "none" \/ (Kind[c] = "v41" /\ c \notin s.completed)}
+
+Finish(s, changes, c, status, m) ==
+  LET t == [s EXCEPT !.roster = StillOn(s)]
+      over == s.phase = "grace" /\ t.roster = {}
+      ends == IF over THEN EndChanges(t) ELSE {}
+      mine == {x \in ends : ~\E y \in changes : y.what = x.what /\ y.client = x.client}
+  IN  Out(IF over THEN Ended(t) ELSE t, changes \cup mine, c, status, m)
+
+-----------------------------------------------------------------------------
+(* A client whose lease ended is in somebody's way: the mark, the erasure  *)
+(* and the grant are one batch (RFC 8881 8.4.2.4).                         *)
+InTheWay(s, c, m) == {d \in Others(c) : Contrary(s.held[d], m) \/ Contrary(s.recovered[d], m)}
+Expired(s, ds) == [s EXCEPT !.held = [c \in Clients |-> IF c \in ds THEN "none" ELSE @[c]],
+                            !.lost = @ \cup ds, !.courtesy = @ \ ds, !.revoked = @ \cup ds]
+Marks(ds) == UNION {{PutClient(d, TRUE), PutLock(d, "none")} : d \in ds}
+
+Say(s, status) == [state |-> s, reply |-> status]
+
+Granted(s, c, m, status, changes) ==
+  LET t == [s EXCEPT !.held[c] = m, !.recovered[c] = "none"]
+      first == IF c \in WrittenAll(s.disk, s.journal).known /\ c \notin WrittenAll(s.disk, s.journal).lost
+               THEN {} ELSE {PutClient(c, FALSE)}
+  IN  Finish(t, changes \cup first \cup {PutLock(c, m)}, c, status, m)
+
+LockRequested(s, c, m) ==
+  LET there == InTheWay(s, c, m)
+      gone  == {d \in there : d \in s.courtesy /\ ~Contrary(s.recovered[d], m)}
+      old   == {d \in there : Contrary(s.recovered[d], m)}
+  IN  IF s.failed THEN Say(s, "journal_failed")
+      ELSE IF c \in s.lost THEN Say(s, "expired")
+      ELSE IF Kind[c] = "v41" /\ c \in s.roster /\ c \notin s.completed THEN Say(s, "grace")
+      ELSE IF s.phase = "grace" /\ grace_scope = "all" THEN Say(s, "grace")
+      ELSE IF old # {} \/ (s.recovered[c] # "none") THEN Say(s, "grace")
+      ELSE IF there # gone THEN Say(s, "denied")
+      ELSE Granted(Expired(s, gone), c, m, "granted", Marks(gone))
+
+(* A reclaim gets back what is on record and no more.                      *)
+Reclaimed(s, c, m) ==
+  IF s.failed THEN Say(s, "journal_failed")
+  ELSE IF s.phase # "grace" \/ c \in s.lost \/ c \in s.completed \/ c \notin s.disk.known THEN Say(s, "no_grace")
+  ELSE IF ~Covers(s.recovered[c], m) /\ ~Covers(s.held[c], m) THEN Say(s, "reclaim_bad")
+  ELSE IF \E d \in Others(c) : Contrary(s.held[d], m) THEN Say(s, "reclaim_conflict")
+  ELSE \* who asks for less has given up the rest
+    Granted([s EXCEPT !.believes[c] = IF Covers(m, @) THEN @ ELSE m], c, m, "reclaimed", {})
+
+(* Never refused: whoever gives back is welcome at any time.               *)
+Unlocked(s, c) ==
+  LET t == [s EXCEPT !.held[c] = "none", !.recovered[c] = "none", !.believes[c] = "none"]
+  IN  IF s.held[c] = "none" /\ s.recovered[c] = "none" THEN Say(t, "ok")
+      ELSE Finish(t, {PutLock(c, "none")}, c, "ok", "none")
+
+ReclaimCompleted(s, c) ==
+  IF c \in s.completed THEN Say(s, "complete_already")
+  ELSE \* it gives up what it did not reclaim
+    Finish([s EXCEPT !.completed = @ \cup {c},
+                     !.believes[c] = IF s.recovered[c] # "none" THEN "none" ELSE @], {}, c, "ok", "none")
+
+(* A client shows itself, after a restart or after it heard that it lost   *)
+(* its state: from then on it knows what it has.                           *)
+ClientArrived(s, c) ==
+  Say([s EXCEPT !.present = @ \cup {c}, !.courtesy = @ \ {c},
+                !.lost = IF s.phase = "grace" THEN @ ELSE @ \ {c},
+                !.believes[c] = IF c \in s.revoked THEN "none" ELSE @,
+                !.revoked = @ \ {c}], "ok")
+
+ClientLeft(s, c) ==
+  LET t == [s EXCEPT !.held[c] = "none", !.recovered[c] = "none", !.present = @ \ {c},
+                     !.courtesy = @ \ {c}, !.lost = @ \ {c}, !.completed = @ \ {c}, !.roster = @ \ {c},
+                     !.believes[c] = "none", !.revoked = @ \ {c}]
+  IN  Finish(t, {PutLock(c, "none"), Forget(c)}, c, "ok", "none")
+
+(* The lease of a client ran out on the server's clock; nothing is taken   *)
+(* from it until somebody wants it.                                        *)
+LeaseEnded(s, c) == Say([s EXCEPT !.courtesy = @ \cup {c}], "ok")
+ClientRenewed(s, c) ==
+  IF c \in s.lost THEN Say([s EXCEPT !.believes[c] = "none", !.revoked = @ \ {c}], "expired")
+  ELSE Say([s EXCEPT !.courtesy = @ \ {c}], "ok")
+
+Tick(s) == IF s.phase # "grace" THEN Say(s, "ok")
+           ELSE Out(Ended(s), EndChanges(s), "nobody", "ok", "none")
+
+(* The disk has it: the reply leaves, and the client believes it. Whoever  *)
+(* else still believes in what contradicts it has been robbed.             *)
+JournalWritten(s) ==
+  LET b == Head(s.journal)
+      c == b.reply.client
+      told == b.reply # NoReply
+      t == [s EXCEPT !.disk = Written(@, b.changes), !.journal = Tail(@)]
+  IN  Say(IF ~told THEN t
+          ELSE [t EXCEPT !.believes[c] = b.reply.mode,
+                         !.taint = (@ \ {c}) \cup {d \in Others(c) : Contrary(t.believes[d], b.reply.mode)}], "ok")
+
+Crashed(s) ==
+  Say([s EXCEPT !.phase = "down", !.journal = <<>>, !.held = Nobody, !.recovered = Nobody,
+                !.present = {}, !.completed = {}, !.roster = {}, !.courtesy = {}, !.lost = {},
+                !.failed = FALSE], "ok")
+
+Recovered(s) ==
+  LET old == {c \in Clients : s.disk.record[c] # "none"}
+      t == [s EXCEPT !.phase = IF old = {} THEN "normal" ELSE "grace",
+                     !.recovered = s.disk.record, !.roster = old,
+                     !.lost = IF old = {} THEN {} ELSE s.disk.lost]
+  IN  Out(t, {[what |-> "epoch", client |-> "nobody", mode |-> "none"]}
+               \cup (IF old = {} THEN EndChanges(t) ELSE {}), "nobody", "ok", "none")
+
+Step(s, e) ==
+  CASE e.type = "LockRequested"    -> IF e.reclaim THEN Reclaimed(s, e.client, e.mode)
+                                      ELSE LockRequested(s, e.client, e.mode)
+    [] e.type = "Unlocked"         -> Unlocked(s, e.client)
+    [] e.type = "ReclaimCompleted" -> ReclaimCompleted(s, e.client)
+    [] e.type = "ClientArrived"    -> ClientArrived(s, e.client)
+    [] e.type = "ClientLeft"       -> ClientLeft(s, e.client)
+    [] e.type = "LeaseEnded"       -> LeaseEnded(s, e.client)
+    [] e.type = "ClientRenewed"    -> ClientRenewed(s, e.client)
+    [] e.type = "Tick"             -> Tick(s)
+    [] e.type = "JournalWritten"   -> JournalWritten(s)
+    [] e.type = "JournalChanged"   -> Say([s EXCEPT !.failed = e.failed], "ok")
+    [] e.type = "Crashed"          -> Crashed(s)
+    [] e.type = "Recovered"        -> Recovered(s)
+
+(* Who can do what: a client asks after it showed itself, once at a time;  *)
+(* nothing reaches a server that is down.                                  *)
+Up(s) == s.phase # "down"
+Pending(s, c) == \E i \in DOMAIN s.journal : s.journal[i].reply.client = c
+Fair(s, e) ==
+  CASE e.type \in {"LockRequested", "Unlocked", "ReclaimCompleted", "ClientLeft"} ->
+         /\ Up(s) /\ e.client \in s.present \ s.courtesy     \* any request renews first
+         /\ ~Pending(s, e.client) /\ Len(s.journal) < journal_max
+         /\ e.type = "LockRequested" /\ ~e.reclaim => s.held[e.client] = "none"
+    [] e.type = "ClientArrived"  -> Up(s) /\ (e.client \notin s.present \/ e.client \in s.lost)
+    [] e.type = "LeaseEnded"     -> Up(s) /\ s.held[e.client] # "none" /\ e.client \notin s.courtesy
+                                    /\ ~Pending(s, e.client)
+    [] e.type = "ClientRenewed"  -> Up(s) /\ e.client \in s.courtesy \cup s.lost
+    [] e.type = "Tick"           -> s.phase = "grace"
+    [] e.type = "JournalWritten" -> s.journal # <<>> /\ ~s.failed
+    [] e.type = "JournalChanged" -> Up(s) /\ s.failed # e.failed
+    [] e.type = "Crashed"        -> Up(s) /\ WrittenAll(s.disk, s.journal).epoch <= crashes_max
+    [] e.type = "Recovered"      -> s.phase = "down"
+
+-----------------------------------------------------------------------------
+Init ==
+  /\ phase = "down" /\ held = Nobody /\ recovered = Nobody
+  /\ present = {} /\ completed = {} /\ roster = {} /\ courtesy = {} /\ lost = {}
+  /\ disk = [record |-> Nobody, known |-> {}, lost |-> {}, epoch |-> 0]
+  /\ journal = <<>> /\ failed = FALSE
+  /\ believes = Nobody /\ taint = {} /\ revoked = {}
+Become(s) ==
+  /\ phase' = s.phase /\ held' = s.held /\ recovered' = s.recovered /\ present' = s.present
+  /\ completed' = s.completed /\ roster' = s.roster /\ courtesy' = s.courtesy /\ lost' = s.lost
+  /\ disk' = s.disk /\ journal' = s.journal /\ failed' = s.failed
+  /\ believes' = s.believes /\ taint' = s.taint /\ revoked' = s.revoked
+Do(e) == IF Fair(State, e) THEN Become(Step(State, e).state) ELSE FALSE
+Next  == \E e \in Event : Do(e)
+Spec  == Init /\ [][Next]_vars
+(* Time passes and the disk writes, whatever the clients do.               *)
+Fairness == WF_vars(Do([type |-> "Tick"])) /\ WF_vars(Do([type |-> "JournalWritten"]))
+            /\ WF_vars(Do([type |-> "Recovered"])) /\ WF_vars(Do([type |-> "JournalChanged", failed |-> FALSE]))
+FairSpec == Spec /\ Fairness
+View == [phase |-> phase, held |-> held, recovered |-> recovered, completed |-> completed,
+         roster |-> roster, courtesy |-> courtesy, lost |-> lost, disk |-> disk]
+=============================================================================
