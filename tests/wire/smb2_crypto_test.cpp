@@ -1,4 +1,4 @@
-// Known answers: RFC 1320, RFC 4493, the KDF examples that Microsoft published for SMB 3.0 and
+// Known answers: RFC 1320, RFC 4493, the keys and messages that Microsoft published for SMB 3.0 and
 // 3.1.1; and that nothing altered is accepted.
 #include <gtest/gtest.h>
 #include <openssl/evp.h>
@@ -175,6 +175,56 @@ TEST(Smb2Cipher, RoundTripAndTampering) {
       EXPECT_EQ(bytes(open.open(frame)), clear);
     }
   }
+}
+
+// The messages that Microsoft published with its account of encryption in SMB 3.0 and 3.1.1: a
+// WRITE of the client, and the server's answer.
+TEST(Smb2Cipher, PublishedMessages) {
+  const auto check = [](Dialect dialect, CipherId id, const Bytes& session_key,
+                        const Bytes& preauth, Bytes request, const Bytes& clear_end,
+                        Bytes response) {
+    const SessionKeys keys = derive_session_keys(dialect, session_key, preauth, 16);
+    Cipher server(id, Cipher::Direction::open, keys.client_to_server);
+    Cipher client(id, Cipher::Direction::open, keys.server_to_client);
+    ASSERT_TRUE(decode_transform(request));
+    const Bytes clear = bytes(server.open(request));
+    ASSERT_EQ(clear.size(), 0x87u);
+    EXPECT_EQ(decode_header(clear)->command, Command::write);
+    EXPECT_EQ(Bytes(clear.end() - 23, clear.end()), clear_end);
+    ASSERT_TRUE(decode_transform(response));
+    const Bytes answer = bytes(client.open(response));
+    ASSERT_EQ(answer.size(), 0x50u);
+    EXPECT_TRUE(decode_header(answer)->has(kFlagResponse));
+  };
+  const ByteView text = as_bytes("Smb3 encryption testing");
+  check(Dialect::smb300, CipherId::aes128_ccm, hex("B4546771B515F766A86735532DD6C4F0"), {},
+        hex("FD534D4281A286535415445DAE393921E44FA42E66E69A111892584FB5ED524A"
+            "744DA3EE87000000000001001100001400E4080025C8FEE16605A437832D1CD5"
+            "2DA9F4645333482A175FE5384563F45FCDAFAEF38BC62BA4D5C62897996625A4"
+            "4C29BE5658DE2E6117585779E7B59FFD971278D08580D7FA899E410E910EABF5"
+            "AA1DB43050B33B49182637759AC15D84BFCDF5B6B238993C0F4CF4D6012023F6"
+            "C627297075D84B7803912D0A9639634453595EF3E33FFE4E7AC2AB"),
+        bytes(text),
+        hex("FD534D42A6015530A18F6D9AFFE22AFAE8E66484860000000000000011000014"
+            "00E4080050000000000001001100001400E40800DBF46435C5F14169293CE079"
+            "E344479BF670227E49873F458672C3098DAC467DD5809F369D67409166515787"
+            "1483E01F7BECD02064EAC3E235F913668BBC2F097980D4B378F1993EFF6E60D1"
+            "77309E5B"));
+  check(Dialect::smb311, CipherId::aes128_gcm, hex("419FDDF34C1E001909D362AE7FB6AF79"),
+        hex("B23F3CBFD69487D9832B79B1594A367CDD950909B774C3A4C412B4FCEA9EDDDB"
+            "A7DB256BA2EA30E977F11F9B113247578E0E915C6D2A513B8F2FCA5707DC8770"),
+        hex("FD534D42BD73D97D2BC9001BCAFAC0FDFF5FEEBCC7D6822D269CAF48904C664C"
+            "00000000870000000000010025000000001000006ECDD2A7AFC7B47763057A04"
+            "1B8FD4DAFFE990B70C9E09D36C084E02D14EF247F8BDE38ACF6256F8B1D3B56F"
+            "77FBDEB312FEA5E92CBCC1ED8FB2EBBFAA75E49A4A394BB44576545567C24D4C"
+            "014D47C9FBDFDAFD2C4F9B72F8D256452620A299F48E29E53D6B61D1C13A19E9"
+            "1AF013F00D17E3ABC2FC3D36C8C1B6B93973253852DBD442E46EE8"),
+        bytes(text),
+        hex("FD534D42ACBE1CB7ED343ADF1725EF144D90D4B0E06831DD2E8EB7B400000000"
+            "000000005000000000000100250000000010000026BBBF949983A6C1C796559D"
+            "0F2C510CB651D1F7B6AC8DED32A2A0B8F2D793A815C6F6B848D69767A215841A"
+            "42D400AE6DDB5F0B44173A014973321FDD7950DA6179159B82E03C9E18A050FF"
+            "0EA1C967"));
 }
 
 TEST(Smb2Cipher, TransformHeaderLiesAreRefused) {
