@@ -41,18 +41,39 @@ void Network::listen_rpc(std::uint16_t port, const char* flag, bool datagrams) {
   const bool shared = std::ranges::find(rpc_ports_, port) != rpc_ports_.end();
   if (port == 0 || shared) return;
   rpc_ports_.push_back(port);
-  for (const std::string& address : config_.bind) {
+  each_address([&](const std::string& address) {
     listeners_.push_back(std::make_shared<net::Listener>(
         loop_, wire::Address{address, port}, flag, net::Framing::rpc, limits_, admission_,
         [this](std::shared_ptr<wire::Peer> peer) { return rpc_.accept(std::move(peer)); }));
-    if (!datagrams) continue;
+    if (!datagrams) return;
     datagrams_.push_back(std::make_shared<net::DatagramSocket>(
         loop_, wire::Address{address, port}, flag,
         [this](const wire::Address& from, const wire::Address& local, wire::Bytes message,
                net::DatagramSocket::Reply reply) {
           rpc_.on_datagram(from, local, std::move(message), std::move(reply));
         }));
+  });
+}
+
+void Network::each_address(const std::function<void(const std::string&)>& bind) const {
+  if (!config_.bind_everywhere) {
+    for (const std::string& address : config_.bind) bind(address);
+    return;
   }
+  bind("0.0.0.0");
+  try {
+    bind("::");
+  } catch (const net::ListenError& error) {
+    if (error.code().value() != EAFNOSUPPORT && error.code().value() != EADDRNOTAVAIL) throw;
+  }
+}
+
+void Network::listen_smb(const std::string& address, const net::ConnectionLimits& limits) {
+  listeners_.push_back(std::make_shared<net::Listener>(
+      loop_, wire::Address{address, config_.ports.smb}, "--smb-port", net::Framing::smb, limits,
+      admission_, [this](std::shared_ptr<wire::Peer> peer) -> std::shared_ptr<wire::Session> {
+        return std::make_shared<wire::smb2::Connection>(smb_, std::move(peer));
+      }));
 }
 
 void Network::listen() {
@@ -66,13 +87,7 @@ void Network::listen() {
   if (ports.smb == 0) return;
   net::ConnectionLimits limits = limits_;
   limits.message_max = std::max(limits.message_max, smb_.frame_max());
-  for (const std::string& address : config_.bind) {
-    listeners_.push_back(std::make_shared<net::Listener>(
-        loop_, wire::Address{address, ports.smb}, "--smb-port", net::Framing::smb, limits,
-        admission_, [this](std::shared_ptr<wire::Peer> peer) -> std::shared_ptr<wire::Session> {
-          return std::make_shared<wire::smb2::Connection>(smb_, std::move(peer));
-        }));
-  }
+  each_address([&](const std::string& address) { listen_smb(address, limits); });
 }
 
 std::vector<wire::portmap::Mapping> Network::mappings() const {
@@ -123,6 +138,7 @@ bool Network::embed_portmapper(wire::Clock& clock) {
 wire::Task<void> Network::register_programs(wire::rpc::Client& client) {
   std::vector<wire::portmap::Mapping> wanted = mappings();
   const wire::portmap::Registered result = co_await register_all(client, std::move(wanted));
+  registered_ = result.done > 0;
   if (!result.reachable) {
     log::info("no port mapper: clients need explicit ports", {});
   } else if (!result.refused.empty()) {
@@ -138,9 +154,10 @@ void Network::start() {
   for (auto& socket : datagrams_) socket->start();
 }
 
-void Network::stop() {
+void Network::stop(wire::rpc::Client& client) {
   for (auto& listener : listeners_) listener->stop();
   for (auto& socket : datagrams_) socket->stop();
+  if (std::exchange(registered_, false)) wire::spawn(unregister_all(client, mappings()));
 }
 
 }  // namespace lockstep::daemon

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <boost/asio/io_context.hpp>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -27,7 +28,8 @@ class Network {
   /// The port mapper: embedded, or this server's programs registered with the one that runs.
   void offer(wire::Clock& clock, wire::rpc::Client& client);
   void start();
-  void stop();
+  /// Closes listeners and connections, and takes back what was registered.
+  void stop(wire::rpc::Client& client);
 
   std::uint32_t connections() const { return admission_->total(); }
   std::uint64_t refused() const { return admission_->refused(); }
@@ -36,6 +38,10 @@ class Network {
 
  private:
   void listen_rpc(std::uint16_t port, const char* flag, bool datagrams);
+  void listen_smb(const std::string& address, const net::ConnectionLimits& limits);
+  /// Calls `bind` for each service address; a machine without IPv6 serves IPv4 when nobody said
+  /// which addresses it should be.
+  void each_address(const std::function<void(const std::string&)>& bind) const;
   bool embed_portmapper(wire::Clock& clock);
   wire::Task<void> register_programs(wire::rpc::Client& client);
 
@@ -49,6 +55,7 @@ class Network {
   std::vector<std::shared_ptr<net::DatagramSocket>> datagrams_;
   std::unique_ptr<wire::portmap::Portmapper> portmapper_;
   std::vector<std::uint16_t> rpc_ports_;
+  bool registered_ = false;
 };
 
 }  // namespace lockstep::daemon

@@ -11,11 +11,13 @@
 
 #include "shell/admin/commands.hpp"
 #include "shell/admin/control.hpp"
+#include "shell/admin/gauges.hpp"
 #include "shell/admin/http.hpp"
 #include "shell/admin/log.hpp"
 #include "shell/admin/observer.hpp"
 #include "shell/coordinator/coordinator.hpp"
 #include "shell/daemon/network.hpp"
+#include "shell/daemon/state_directory.hpp"
 #include "shell/daemon/version.hpp"
 #include "shell/files/host_files.hpp"
 #include "shell/files/io_pool.hpp"
@@ -105,7 +107,6 @@ class Server::Parts {
   explicit Parts(Config configured);
   ~Parts();
   void run();
-  void stop();
   const Config& config() const { return config_; }
 
  private:
@@ -113,13 +114,17 @@ class Server::Parts {
   std::vector<Served> serve_exports();
   wire::nfs3::Exports nfs_exports() const;
   std::vector<wire::smb2::ShareRef> smb_shares() const;
-  void start_journal(std::unique_ptr<journal::SqliteStore> store);
+  std::uint64_t start_journal(std::unique_ptr<journal::SqliteStore> store);
   void notify_hosts();
   admin::Sources sources();
   std::string path(core::FileId id) const;
   wire::Task<files::Result<core::FileId>> find(std::string path);
+  wire::Task<files::Result<core::FileId>> walk(const Served& in, std::filesystem::path inside);
   admin::Json status() const;
+  std::string metrics() const;
+  void stop();
 
+  const StateDirectory state_;
   const Config config_;
   boost::asio::io_context loop_{1};
   net::LoopClock clock_{loop_};
@@ -128,6 +133,7 @@ class Server::Parts {
   admin::Observer observer_;
   coordinator::CoreCoordinator coordinator_;
   std::unique_ptr<journal::GroupCommit> journal_;
+  const std::uint64_t epoch_;  ///< of this run; set when the state is recovered
 
   net::LoopDialler dialler_;
   wire::nfs3::Exports exports_;
@@ -146,15 +152,11 @@ class Server::Parts {
   std::shared_ptr<admin::ControlServer> control_;
   std::shared_ptr<admin::HttpServer> http_;
   boost::asio::signal_set signals_{loop_, SIGTERM, SIGINT};
+  bool stopping_ = false;
+  bool fenced_ = false;
 };
 
 Config Server::Parts::prepared(Config config) {
-  std::error_code error;
-  std::filesystem::create_directories(config.state, error);
-  if (error) {
-    throw std::runtime_error("cannot make the state directory " + config.state.string() + ": " +
-                             error.message() + ": say where with --state DIR");
-  }
   if (config.users.empty()) {
     config.users.push_back(first_user(config.state));
     complete_user(config.users.back(), config, Surroundings::of_this_process());
@@ -163,7 +165,8 @@ Config Server::Parts::prepared(Config config) {
 }
 
 Server::Parts::Parts(Config configured)
-    : config_(prepared(std::move(configured))),
+    : state_(configured.state),
+      config_(prepared(std::move(configured))),
       pool_(config_.io_threads,
             [this](std::function<void()> fn) { boost::asio::post(loop_, std::move(fn)); }),
       served_(serve_exports()),
@@ -176,11 +179,12 @@ Server::Parts::Parts(Config configured)
           [this](const core::Event& event, const core::Effects& effects) {
             observer_.after_step(event, effects);
           }),
+      epoch_(start_journal(open_journal(config_.state))),
       dialler_(loop_, config_.bind_everywhere ? std::vector<std::string>{} : config_.bind,
                net::ConnectionLimits{}),
       exports_(nfs_exports()),
       rpc_client_(clock_, dialler_, static_cast<std::uint64_t>(clock_.wall_nanos())),
-      nfs_((start_journal(open_journal(config_.state)), coordinator_), clock_, exports_),
+      nfs_(coordinator_, clock_, exports_),
       mount_(exports_),
       nlm_(coordinator_, clock_, exports_, rpc_client_),
       smb_(smb_options(config_), smb_shares(), smb_users(config_), coordinator_, clock_),
@@ -190,7 +194,7 @@ Server::Parts::Parts(Config configured)
   rpc_.add(nfs_);
   rpc_.add(mount_);
   rpc_.add(nlm_);
-  const std::int32_t state = wire::nsm::state_of_epoch(coordinator_.epoch());
+  const std::int32_t state = wire::nsm::state_of_epoch(epoch_);
   nsm_ = std::make_unique<wire::nsm::Program>(
       state, [this](const std::string& name, const std::string& address, std::int32_t host_state) {
         nlm_.hosts().rebooted(name, address, host_state);
@@ -210,7 +214,10 @@ Server::Parts::Parts(Config configured)
   }
 }
 
-Server::Parts::~Parts() { stop(); }
+Server::Parts::~Parts() {
+  stop();
+  pool_.stop();
+}
 
 std::vector<Served> Server::Parts::serve_exports() {
   std::vector<Served> all;
@@ -252,7 +259,7 @@ std::vector<wire::smb2::ShareRef> Server::Parts::smb_shares() const {
 }
 
 /// The journal's epoch is durable before anything else of this run; then the state is rebuilt.
-void Server::Parts::start_journal(std::unique_ptr<journal::SqliteStore> store) {
+std::uint64_t Server::Parts::start_journal(std::unique_ptr<journal::SqliteStore> store) {
   auto contents = store->load();
   if (!contents) throw std::runtime_error(contents.error().text);
   const std::uint64_t epoch = store->epoch();
@@ -266,8 +273,8 @@ void Server::Parts::start_journal(std::unique_ptr<journal::SqliteStore> store) {
                        {{"reason", error.text}});
             coordinator_.journal_failed();
             if (error.kind == journal::Failure::fenced) {
-              log::error("another server has taken this one's place: stopping");
-              loop_.stop();
+              fenced_ = true;
+              stop();
             }
           }});
   std::vector<core::Record> records;
@@ -281,6 +288,7 @@ void Server::Parts::start_journal(std::unique_ptr<journal::SqliteStore> store) {
                {{"records", coordinator_.unreadable_records()}});
   }
   if (coordinator_.in_grace()) log::info("grace period begins: clients reclaim what they held");
+  return epoch;
 }
 
 void Server::Parts::notify_hosts() {
@@ -301,37 +309,45 @@ std::string Server::Parts::path(core::FileId id) const {
   return {};
 }
 
-/// By the path on the host, or by the export's name with a path inside.
+wire::Task<files::Result<core::FileId>> Server::Parts::walk(const Served& in,
+                                                            std::filesystem::path inside) {
+  files::NodeRef at = in.files->root();
+  for (const std::filesystem::path& step : inside) {
+    if (step == "." || step.empty()) continue;
+    files::Credentials server{getuid(), getgid(), {}};
+    auto found =
+        co_await in.files->lookup(std::move(server), at, step.string(), files::NameCase::exact);
+    if (!found) co_return found.error();
+    at = found->node;
+  }
+  co_return at->id();
+}
+
+/// By the path on the host, by the export's name with a path inside, or by a path inside any
+/// export.
 wire::Task<files::Result<core::FileId>> Server::Parts::find(std::string path) {
   namespace fs = std::filesystem;
-  const fs::path asked(path);
+  const fs::path asked = fs::path(path).lexically_normal();
   for (const Served& one : served_) {
-    fs::path inside;
-    if (asked.is_absolute()) {
-      inside = asked.lexically_normal().lexically_relative(one.config.directory);
-      if (inside.empty() || *inside.begin() == "..") continue;
-    } else {
-      if (asked.empty() || *asked.begin() != one.config.name) continue;
-      inside = asked.lexically_normal().lexically_relative(one.config.name);
-    }
-    files::NodeRef at = one.files->root();
-    for (const fs::path& step : inside) {
-      if (step == ".") continue;
-      files::Credentials server{getuid(), getgid(), {}};
-      auto found =
-          co_await one.files->lookup(std::move(server), at, step.string(), files::NameCase::exact);
-      if (!found) co_return found.error();
-      at = found->node;
-    }
-    co_return at->id();
+    const fs::path base = asked.is_absolute() ? one.config.directory : fs::path(one.config.name);
+    fs::path inside = asked.lexically_relative(base);
+    if (inside.empty() || *inside.begin() == "..") continue;
+    auto found = co_await walk(one, std::move(inside));
+    if (found) co_return found;
+  }
+  for (const Served& one : served_) {
+    if (asked.is_absolute()) break;
+    auto found = co_await walk(one, asked);
+    if (found) co_return found;
   }
   co_return files::fail(ENOENT);
 }
 
 admin::Json Server::Parts::status() const {
   admin::Json status;
+  status["name"] = config_.name;
   status["version"] = kVersion;
-  status["epoch"] = coordinator_.epoch();
+  status["epoch"] = epoch_;
   status["connections"] = network_.connections();
   status["connections_refused"] = network_.refused();
   status["smb_sessions"] = smb_.sessions().size();
@@ -363,8 +379,22 @@ admin::Sources Server::Parts::sources() {
   from.path = [this](core::FileId id) { return path(id); };
   from.find = [this](std::string where) { return find(std::move(where)); };
   from.server = [this] { return status(); };
-  from.metrics = [this] { return observer_.text(); };
+  from.metrics = [this] { return metrics(); };
   return from;
+}
+
+std::string Server::Parts::metrics() const {
+  admin::Surroundings around;
+  around.epoch = coordinator_.epoch();
+  around.connections = network_.connections();
+  around.connections_refused = network_.refused();
+  around.requests_outstanding = coordinator_.outstanding();
+  around.smb_sessions = smb_.sessions().size();
+  around.rpc_calls = rpc_.counters().calls;
+  around.rpc_dropped = rpc_.counters().dropped;
+  around.rpc_replies_repeated = rpc_.replies().hits();
+  around.journal = journal_->stats();
+  return observer_.text() + admin::gauges_text(coordinator_.machine(), around);
 }
 
 void Server::Parts::run() {
@@ -377,17 +407,25 @@ void Server::Parts::run() {
   control_->start();
   if (http_) http_->start();
   notify_hosts();
-  log::info("ready", {{"version", kVersion}, {"epoch", coordinator_.epoch()}});
+  log::info("ready", {{"version", kVersion}, {"epoch", epoch_}});
   loop_.run();
+  // What was begun ends: sessions hear of their end, file calls finish. It runs out of work at
+  // once, unless somebody still has a timer.
+  loop_.restart();
+  loop_.run_for(std::chrono::seconds(2));
+  log::info("stopped");
+  if (fenced_) throw std::runtime_error("another server has taken this one's place");
 }
 
+/// Connections end without an answer to what is outstanding: to their clients it is as if the
+/// server had crashed, and they reclaim from the next run.
 void Server::Parts::stop() {
-  if (loop_.stopped()) return;
-  network_.stop();
-  control_->stop();
+  if (std::exchange(stopping_, true)) return;
+  network_.stop(rpc_client_);
+  if (control_) control_->stop();
   if (http_) http_->stop();
   coordinator_.stop();
-  pool_.stop();
+  signals_.cancel();
   loop_.stop();
 }
 

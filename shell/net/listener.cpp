@@ -3,6 +3,7 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <boost/asio/ip/v6_only.hpp>
 #include <utility>
 
@@ -95,6 +96,17 @@ void Listener::stop() {
   boost::system::error_code ignored;
   pause_.cancel();
   acceptor_.close(ignored);
+  for (const auto& known : std::exchange(connections_, {})) {
+    if (const auto connection = known.lock()) connection->abort("the server stops");
+  }
+}
+
+void Listener::remember(const std::shared_ptr<Connection>& connection) {
+  if (connections_.size() >= sweep_at_) {
+    std::erase_if(connections_, [](const auto& known) { return known.expired(); });
+    sweep_at_ = std::max<std::size_t>(64, 2 * connections_.size());
+  }
+  connections_.push_back(connection);
 }
 
 void Listener::accept() {
@@ -142,6 +154,7 @@ void Listener::admit(tcp::socket socket) {
   set_options(socket);
   auto connection =
       std::make_shared<Connection>(std::move(socket), framing_, limits_, std::move(place));
+  remember(connection);
   if (auto session = sessions_(connection))
     connection->start(std::move(session));
   else

@@ -7,6 +7,7 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "shell/net/connection.hpp"
 
@@ -34,7 +35,7 @@ class Listener : public std::enable_shared_from_this<Listener> {
            Framing framing, const ConnectionLimits& limits, std::shared_ptr<Admission> admission,
            SessionFactory sessions);
   void start();
-  /// No further connections; those that are there stay.
+  /// No further connections, and the end of those that are there.
   void stop();
   std::uint16_t port() const;
 
@@ -42,6 +43,7 @@ class Listener : public std::enable_shared_from_this<Listener> {
   void accept();
   void on_accept(const boost::system::error_code& error, Connection::Socket socket);
   void admit(Connection::Socket socket);
+  void remember(const std::shared_ptr<Connection>& connection);
 
   boost::asio::ip::tcp::acceptor acceptor_;
   boost::asio::steady_timer pause_;
@@ -49,6 +51,8 @@ class Listener : public std::enable_shared_from_this<Listener> {
   const ConnectionLimits limits_;
   const std::shared_ptr<Admission> admission_;
   const SessionFactory sessions_;
+  std::vector<std::weak_ptr<Connection>> connections_;  ///< some may have gone
+  std::size_t sweep_at_ = 64;
   bool refusing_ = false;  ///< told already that connections are refused
 };
 
