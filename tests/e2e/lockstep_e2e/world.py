@@ -145,7 +145,7 @@ class World:
         self.server.check()
         if self.scenario.leaves:
             return
-        counts = self.server.wait_counts(5.0, locks=0, opens=0, waiters=0)
+        counts = self.server.wait_counts(5.0, locks=0, rights=0, opens=0, waiters=0)
         check(not any(counts.values()), f"state is left behind: {counts}")
 
     def close(self):

@@ -1,9 +1,11 @@
 """Clients that others wrote, in user space: smbclient, and the tools of libnfs."""
+import json
 import os
 import subprocess
 
-from lockstep_e2e.scenario import check, equal, generate, pattern, scenario
+from lockstep_e2e.scenario import check, equal, generate, ok, pattern, scenario
 from lockstep_e2e.server import EXPORT, PASSWORD, USER
+from lockstep_e2e.smbfile import open_file
 
 
 def run(*command, timeout=30, data=None):
@@ -108,21 +110,20 @@ def across_tools(world):
 
 @scenario("the control program: text and JSON, both families' holders on one file")
 def control(world):
-    from lockstep_e2e.smbfile import open_file
-    from lockstep_e2e.scenario import ok
     name = world.file(b"x")
     nfs, host = world.locker("witness")
     ok(host.lock(nfs.handle(name), 0, 10))
     file = ok(open_file(world.smb("smb"), name))
     ok(file.lock(100, 10))
-    locks = world.server.list("locks")
-    equal(len(locks), 2, "locks in JSON")
-    program = os.path.join(world.server.binaries, "lockstep")
-    code, text = run(program, "--control", world.server.control, "locks")
-    check(code == 0 and host.host.encode() in text, f"lockstep locks: {text.decode()}")
-    for words in (["status"], ["opens"], ["clients"], ["waiters"], ["grace"], ["explain", name]):
-        code, text = run(program, "--control", world.server.control, *words)
-        check(code == 0 and text.strip(), f"lockstep {words[0]}: exit {code}: {text.decode()}")
-        world.server.ask(*words)
-    code, text = run(program, "--control", world.server.control + "-none", "locks")
+    equal(len(world.server.locks()), 2, "locks in JSON")
+    code, text = world.server.program("locks")
+    check(code == 0 and host.host in text, f"lockstep locks: {text}")
+    for words in (["status"], ["opens"], ["clients"], ["waiters"], ["grace"],
+                  ["explain", f"{EXPORT}/{name}"], ["explain", world.server.path(name)]):
+        code, text = world.server.program(*words)
+        check(code == 0 and text.strip(), f"lockstep {words}: exit {code}: {text}")
+        code, text = world.server.program("--json", *words)
+        check(code == 0 and json.loads(text) is not None, f"lockstep --json {words}: {text}")
+    code, text = run(os.path.join(world.server.binaries, "lockstep"), "--control",
+                     world.server.control + "-none", "locks")
     check(code != 0 and len(text.splitlines()) == 1, f"without a server: {text.decode()}")

@@ -13,6 +13,8 @@ from lockstep_e2e.smbfile import open_file, start_open
 from lockstep_e2e.timeline import now
 from lockstep_e2e.xdr import Packer
 
+NOTHING = {"locks": 0, "rights": 0, "opens": 0, "waiters": 0}
+
 
 def descriptors(world):
     return len(os.listdir(f"/proc/{world.server.process.pid}/fd"))
@@ -47,8 +49,8 @@ def mid_smb_write(world):
         message = proto.header(proto.WRITE, smb.next_message, smb.session, smb.tree, 16) + body
         smb.sock.sendall(struct.pack(">I", len(message) + (1 << 20)) + message + b"z" * 300_000)
         smb.cut()
-    counts = world.server.wait_counts(3, locks=0, opens=0, waiters=0)
-    equal(counts, {"locks": 0, "opens": 0, "waiters": 0}, "counts")
+    counts = world.server.wait_counts(3, **NOTHING)
+    equal(counts, NOTHING, "counts")
     equal(world.contents(name), pattern(1000, 1), "half a write must not show")
     world.close()
     settle(world, before)
@@ -206,6 +208,5 @@ def churn(world):
         file = ok(open_file(smb, name, lease="RH"))
         ok(file.lock(turn, 1))
         smb.cut() if turn % 2 else smb.close()
-    equal(world.server.wait_counts(5, locks=0, opens=0), {"locks": 0, "opens": 0, "waiters": 0},
-          "counts")
+    equal(world.server.wait_counts(5, **NOTHING), NOTHING, "counts")
     settle(world, before)
