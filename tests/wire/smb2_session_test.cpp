@@ -269,6 +269,22 @@ TEST(Smb2Session, SessionsOfOneConnectionAreBounded) {
   EXPECT_TRUE(world.server->sessions().empty());
 }
 
+TEST(Smb2Session, WhoNeverLogsOnIsCutOff) {
+  World world;
+  TestClient silent(world), user(world);
+  silent.negotiate(Dialect::smb311);
+  user.ready();
+  world.clock.pass(59 * core::kSecond);
+  EXPECT_FALSE(silent.peer->closed);
+  world.clock.pass(2 * core::kSecond);
+  EXPECT_TRUE(silent.peer->closed);
+  EXPECT_FALSE(user.peer->closed);
+  crypto::PreauthHash hash;
+  silent.setup_leg(silent.ntlm.negotiate(), hash);
+  EXPECT_TRUE(silent.peer->sent.empty()) << "what still comes is ignored";
+  EXPECT_EQ(world.server->sessions().size(), 1u);
+}
+
 TEST(Smb2Session, BrokenTokens) {
   for (const std::size_t size : {0u, 1u, 7u, 8u, 12u, 16u}) {
     World world;

@@ -1,6 +1,7 @@
 // The world around an SMB connection in tests: ports by hand, file commands that the test scripts.
 #pragma once
 
+#include <algorithm>
 #include <deque>
 #include <functional>
 #include <map>
@@ -34,11 +35,30 @@ class TestPeer final : public Peer {
 
 class TestClock final : public Clock {
  public:
-  core::Nanos now() const override { return 5 * core::kSecond; }
+  core::Nanos now() const override { return time; }
   std::int64_t wall_nanos() const override { return 1'700'000'000'000'000'000; }
-  std::function<void()> at(core::Nanos, std::function<void()>) override {
-    return [] {};
+  std::function<void()> at(core::Nanos when, std::function<void()> action) override {
+    const std::uint64_t key = ++timers_;
+    due[key] = {when, std::move(action)};
+    return [this, key] { due.erase(key); };
   }
+  /// Lets time pass and runs what has become due.
+  void pass(core::Nanos span) {
+    time += span;
+    while (true) {
+      const auto found =
+          std::ranges::find_if(due, [&](const auto& entry) { return entry.second.first <= time; });
+      if (found == due.end()) return;
+      const std::function<void()> action = std::move(found->second.second);
+      due.erase(found);
+      action();
+    }
+  }
+  core::Nanos time = 5 * core::kSecond;
+  std::map<std::uint64_t, std::pair<core::Nanos, std::function<void()>>> due;
+
+ private:
+  std::uint64_t timers_ = 0;
 };
 
 /// Knows clients by identity, and remembers what it was told, in order.

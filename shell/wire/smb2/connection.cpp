@@ -31,7 +31,21 @@ Connection::Connection(Server& server, std::shared_ptr<Peer> peer)
 
 Connection::~Connection() = default;
 
-void Connection::disconnect() { peer_->close(); }
+void Connection::disconnect() {
+  leaving_ = true;
+  peer_->close();
+}
+
+/// Who connects and never logs on gives its place back.
+void Connection::expect_log_on() {
+  spoke_ = true;
+  const core::Nanos timeout = server_.options().log_on_timeout;
+  if (timeout == 0) return;
+  stop_timer_ = server_.clock().at(server_.clock().now() + timeout, [weak = weak_from_this()] {
+    const std::shared_ptr<Connection> self = weak.lock();
+    if (self && !self->authenticated()) self->disconnect();
+  });
+}
 
 bool Connection::authenticated() const {
   return std::ranges::any_of(
@@ -39,7 +53,8 @@ bool Connection::authenticated() const {
 }
 
 void Connection::on_message(Bytes message) {
-  if (closed_) return;
+  if (closed_ || leaving_) return;
+  if (!spoke_) expect_log_on();
   if (!authenticated() && message.size() > kStrangerFrameMax) return disconnect();
   if (!message.empty() && message[0] == 0xFF) return on_smb1(message);
   std::optional<Incoming> incoming = receive(std::move(message));
@@ -107,7 +122,7 @@ Task<void> Connection::process([[maybe_unused]] std::shared_ptr<Connection> self
   Chain chain;
   Outgoing outgoing;
   const std::size_t count = incoming.parts.size();
-  for (std::size_t i = 0; i < count && !closed_; ++i) {
+  for (std::size_t i = 0; i < count && !closed_ && !leaving_; ++i) {
     const Part& part = incoming.parts[i];
     Request request;
     request.header = part.header;
@@ -157,7 +172,7 @@ Task<Response> Connection::run_part(Request& request, Chain& chain) {
   }
   request.on_cancel_ = {};
   in_flight_.erase(id);
-  if (request.is_async()) --async_count_;
+  if (request.is_async()) waiting_.erase(request.async_id_);
   chain.session = request.session;
   chain.session_failed = !request.session;
   chain.tree = request.tree;
@@ -170,16 +185,11 @@ Task<Response> Connection::run_part(Request& request, Chain& chain) {
 
 /// 3.3.5.16: by AsyncId when the flag says so, else by MessageId. There is never an answer.
 void Connection::on_cancel(const Request& request) {
-  Request* target = nullptr;
-  if (request.header.has(kFlagAsync)) {
-    for (const auto& [id, candidate] : in_flight_) {
-      if (candidate->async_id_ == request.header.async_id) target = candidate;
-    }
-  } else {
-    const auto found = in_flight_.find(request.header.message_id);
-    if (found != in_flight_.end()) target = found->second;
-  }
-  if (target != nullptr && target->session == request.session) target->cancel(CancelReason::asked);
+  const bool by_async_id = request.header.has(kFlagAsync);
+  const auto& among = by_async_id ? waiting_ : in_flight_;
+  const auto found = among.find(by_async_id ? request.header.async_id : request.header.message_id);
+  if (found == among.end() || found->second->session != request.session) return;
+  found->second->cancel(CancelReason::asked);
 }
 
 void Connection::drop(const std::function<bool(const Request&)>& which) {
@@ -212,6 +222,7 @@ void Connection::cancel_creates(const Tree& tree) {
 void Connection::on_closed() {
   if (closed_) return;
   closed_ = true;
+  if (stop_timer_) stop_timer_();
   deferred_.clear();
   for (const auto& [id, request] : in_flight_) request->connection_ = nullptr;
   spawn(end_all(shared_from_this()));

@@ -81,6 +81,7 @@ class Connection final : public wire::Session, public std::enable_shared_from_th
   Task<void> answer_smb1(std::shared_ptr<Connection> self, Dialect dialect);
   Task<void> end_all(std::shared_ptr<Connection> self);
   void disconnect();
+  void expect_log_on();
   void cancel_requests(const smb2::Session& session, bool creates_only);
   void cancel_creates(const Tree& tree);
   void drop(const std::function<bool(const Request&)>& which);
@@ -120,6 +121,9 @@ class Connection final : public wire::Session, public std::enable_shared_from_th
   Server& server_;
   std::shared_ptr<Peer> peer_;
   bool closed_ = false;
+  bool leaving_ = false;  ///< we asked for the end: what still comes is ignored
+  bool spoke_ = false;
+  std::function<void()> stop_timer_;
 
   Negotiated negotiated_;
   crypto::PreauthHash preauth_;  ///< 3.1.1: Connection.PreauthIntegrityHashValue
@@ -129,8 +133,8 @@ class Connection final : public wire::Session, public std::enable_shared_from_th
   CreditWindow credits_;
   std::uint64_t next_async_id_ = 1;
   std::map<std::uint64_t, Request*> in_flight_;  ///< by MessageId
-  std::size_t async_count_ = 0;
-  Occupancy running_;  ///< frames being processed
+  std::map<std::uint64_t, Request*> waiting_;    ///< those with an interim response, by AsyncId
+  Occupancy running_;                            ///< frames being processed
   bool setup_running_ = false;
   std::deque<Incoming> deferred_;  ///< SESSION_SETUPs behind the one that runs
   std::map<std::uint64_t, SessionRef> sessions_;

@@ -162,7 +162,7 @@ void Connection::send_interim(Request& request) {
   const bool was_signed = std::exchange(request.was_signed, false);  // it is not signed
   const std::uint16_t credits = grant_credits(request, NtStatus::pending);
   request.async_id_ = next_async_id_++;
-  ++async_count_;
+  waiting_[request.async_id_] = &request;
   interim.credits = credits;
   append(interim, request, std::move(pending));
   interim.pieces.front().sign = false;

@@ -226,7 +226,7 @@ Task<Response> Connection::run_file_command(Request& request) {
   // What gives something back is never refused.
   const bool gives_back = command == Command::close || command == Command::oplock_break ||
                           command == Command::flush || command == Command::write;
-  if (async_count_ >= server_.options().requests_outstanding_max && !gives_back) {
+  if (waiting_.size() >= server_.options().requests_outstanding_max && !gives_back) {
     co_return NtStatus::insufficient_resources;
   }
   if (command != Command::create) co_return co_await server_.file_service().handle(request);

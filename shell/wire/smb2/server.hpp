@@ -51,6 +51,8 @@ struct Options {
   std::optional<files::Credentials> guest;
   Random random;  ///< OpenSSL's generator when it is not set
 
+  /// A connection on which nobody is logged on so long after its first message is closed; 0: never.
+  core::Nanos log_on_timeout = 60 * core::kSecond;
   std::uint32_t transact_max = 8u << 20;
   std::uint32_t read_max = 8u << 20;
   std::uint32_t write_max = 8u << 20;
