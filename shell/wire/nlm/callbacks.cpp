@@ -30,10 +30,13 @@ Task<std::optional<Callbacks::Port>> Callbacks::find(Way way) {
   co_return std::nullopt;
 }
 
+Task<bool> Callbacks::pause(core::Nanos time) {
+  if (!client_.interrupted()) co_await client_.sleep(time);
+  co_return !client_.interrupted();
+}
+
 Task<rpc::CallResult> Callbacks::call(Way way, std::uint32_t procedure, Bytes arguments,
                                       rpc::Retry retry) {
-  const std::optional<Port> port = co_await find(way);
-  if (!port) co_return rpc::CallResult{};
   rpc::Outgoing call;
   call.program = kProgram;
   call.version = way.version;
@@ -43,17 +46,25 @@ Task<rpc::CallResult> Callbacks::call(Way way, std::uint32_t procedure, Bytes ar
   call.credential.gid = 0;
   call.credential.machine = "lockstep";
   call.arguments = std::move(arguments);
-  Address to;
-  to.host = way.host;
-  to.port = port->number;
   rpc::CallResult result;
-  if (port->transport == rpc::Transport::tcp) {
-    result = co_await client_.call_tcp(to, call, 10 * core::kSecond);
-  } else {
-    result = co_await client_.call_udp(to, call, retry);
+  for (bool remembered = true; remembered;) {
+    remembered = ports_.contains(way);
+    const std::optional<Port> port = co_await find(way);
+    if (!port) break;
+    Address to;
+    to.host = way.host;
+    to.port = port->number;
+    // A port that we only remember gets one try: the lock manager may have come back on another.
+    rpc::Retry tries = retry;
+    if (remembered) tries.tries = 1;
+    if (port->transport == rpc::Transport::tcp) {
+      result = co_await client_.call_tcp(to, call, 10 * core::kSecond);
+    } else {
+      result = co_await client_.call_udp(to, call, tries);
+    }
+    if (result.outcome != rpc::CallResult::Outcome::silent) break;
+    ports_.erase(way);
   }
-  // The lock manager may have come back on another port.
-  if (result.outcome == rpc::CallResult::Outcome::silent) ports_.erase(way);
   co_return result;
 }
 
