@@ -49,7 +49,15 @@ class Echo final : public wire::Session {
 
 class NetTest : public testing::Test {
  protected:
+  ~NetTest() override {
+    // A connection and its session refer to each other until it ends.
+    if (listener_) listener_->stop();
+    loop_.restart();
+    loop_.poll();
+  }
+
   void listen(Framing framing = Framing::rpc) {
+    if (listener_) listener_->stop();
     listener_ = std::make_shared<Listener>(
         loop_, wire::Address{"127.0.0.1", 0}, "--nfs-port", framing, limits_,
         std::make_shared<Admission>(admission_limits_), [this](std::shared_ptr<wire::Peer> peer) {
