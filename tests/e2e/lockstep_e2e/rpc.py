@@ -5,7 +5,7 @@ import struct
 import threading
 
 from .timeline import Lost, Pending, now
-from .xdr import Packer, Unpacker
+from .xdr import Packer, Unpacker, XdrError
 
 PORTMAP, NFS, MOUNT, NLM, NSM = 100000, 100003, 100005, 100021, 100024
 TCP, UDP = 6, 17
@@ -234,7 +234,7 @@ class RpcService:
                 reply = self.answer(read_record(sock), peer)
                 if reply is not None:
                     write_record(sock, reply)
-        except (OSError, Lost):
+        except (OSError, Lost, XdrError):
             pass
         finally:
             self.connections.discard(sock)
@@ -244,9 +244,13 @@ class RpcService:
         while True:
             try:
                 data, peer = self.udp.recvfrom(65536)
+                if not data:
+                    return  # the socket was shut down
                 reply = self.answer(data, peer)
                 if reply is not None:
                     self.udp.sendto(reply, peer)
+            except XdrError:
+                continue
             except OSError:
                 return
 

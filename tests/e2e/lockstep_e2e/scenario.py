@@ -101,7 +101,7 @@ def eventually(condition, timeout, text, pause=0.02):
         if value:
             return value
         if now() > end:
-            raise Failed(f"{text} (waited {timeout} s)")
+            raise Failed(f"{text() if callable(text) else text} (waited {timeout} s)")
         time.sleep(pause)
 
 

@@ -214,9 +214,10 @@ class Server:
 
 
 def find_binaries(root, given=None):
-    """The directory that has lockstepd and lockstep, or None."""
-    for place in (given, os.environ.get("LOCKSTEP_BIN"), os.path.join(root, "build", "shell")):
-        if place and os.access(os.path.join(place, "lockstepd"), os.X_OK):
+    """The directory that has lockstepd and lockstep, or None. One that was named must have them."""
+    named = given or os.environ.get("LOCKSTEP_BIN")
+    for place in [named] if named else [os.path.join(root, "build", "shell"),
+                                        os.path.dirname(shutil.which("lockstepd") or "/none/x")]:
+        if os.access(os.path.join(place, "lockstepd"), os.X_OK):
             return os.path.abspath(place)
-    found = shutil.which("lockstepd")
-    return os.path.dirname(found) if found else None
+    return None

