@@ -137,16 +137,64 @@ TEST(Smb2Session, AnonymousSeesIpcOnly) {
   EXPECT_EQ(client.call(Command::read, TestClient::read(10)).status(), NtStatus::file_closed);
 }
 
+// The answer is signed with the key of the session that the client wants to bind: else it would not
+// believe it.
 TEST(Smb2Session, BindingIsRefused) {
+  const auto answer = [](Dialect first, Dialect second, std::uint16_t signing, bool sign,
+                         std::uint8_t flags) {
+    World world;
+    TestClient client(world);
+    client.ready(first);
+    TestClient channel(world);
+    channel.negotiate(second, {2, 1}, {signing});
+    channel.session_id = client.session_id;
+    std::swap(channel.keys, client.keys);
+    channel.sign = sign;
+    crypto::PreauthHash hash;
+    const Answer got = channel.setup_leg(channel.ntlm.negotiate(), hash, flags);
+    EXPECT_EQ(got.header.has(kFlagSigned), sign);
+    EXPECT_EQ(world.server->find_session(client.session_id)->state(), Session::State::valid);
+    return got.status();
+  };
+  constexpr Dialect kNew = Dialect::smb311, kOld = Dialect::smb210;
+  EXPECT_EQ(answer(kNew, kNew, 1, true, 1), NtStatus::request_not_accepted);
+  EXPECT_EQ(answer(kNew, kNew, 1, false, 1), NtStatus::invalid_parameter);
+  EXPECT_EQ(answer(kNew, Dialect::smb300, 1, true, 1), NtStatus::invalid_parameter);
+  EXPECT_EQ(answer(kOld, kOld, 0, true, 1), NtStatus::request_not_accepted);
+  EXPECT_EQ(answer(kNew, kNew, 2, true, 1), NtStatus::not_supported);
+  EXPECT_EQ(answer(kNew, kNew, 1, true, 0), NtStatus::user_session_deleted);
+}
+
+TEST(Smb2Session, AForeignSessionIsNotToBeUsed) {
   World world;
   TestClient client(world);
   client.ready();
-  TestClient second(world);
-  second.negotiate(Dialect::smb311);
-  second.session_id = client.session_id;
-  crypto::PreauthHash hash;
-  EXPECT_EQ(second.setup_leg(second.ntlm.negotiate(), hash, 1).status(),
-            NtStatus::request_not_accepted);
+  TestClient thief(world);
+  thief.negotiate(Dialect::smb311);
+  thief.session_id = client.session_id;
+  thief.tree_id = client.tree_id;
+  std::swap(thief.keys, client.keys);
+  thief.sign = true;
+  Ask setup = ask(Command::session_setup, TestClient::setup_body(thief.ntlm.negotiate(), 1, 1, 0));
+  thief.send({setup, ask(Command::create, TestClient::create(), kFlagRelated),
+              ask(Command::logoff, TestClient::simple(), kFlagRelated)});
+  EXPECT_TRUE(thief.peer->closed) << "one credit only";
+  TestClient again(world);
+  again.negotiate(Dialect::smb311);
+  const std::uint64_t victim = client.session_id;
+  again.log_on();
+  again.session_id = victim;
+  again.sign = false;
+  std::vector<Ask> asks = {ask(Command::session_setup, setup.body),
+                           ask(Command::create, TestClient::create(), kFlagRelated),
+                           ask(Command::logoff, TestClient::simple(), kFlagRelated)};
+  again.send(asks);
+  const std::vector<Answer> answers = again.receive();
+  ASSERT_EQ(answers.size(), 3u);
+  EXPECT_EQ(answers[1].status(), NtStatus::invalid_parameter);
+  EXPECT_EQ(answers[2].status(), NtStatus::invalid_parameter);
+  EXPECT_TRUE(world.files.log.empty());
+  EXPECT_TRUE(world.server->find_session(victim));
 }
 
 TEST(Smb2Session, ASessionOfAnotherConnectionIsUnknown) {

@@ -173,8 +173,8 @@ Task<Response> Connection::run_part(Request& request, Chain& chain) {
   request.on_cancel_ = {};
   in_flight_.erase(id);
   if (request.is_async()) waiting_.erase(request.async_id_);
-  chain.session = request.session;
-  chain.session_failed = !request.session;
+  chain.session = request.foreign_ ? nullptr : request.session;
+  chain.session_failed = !chain.session;
   chain.tree = request.tree;
   chain.file = request.chain_file_;
   if (request.header.command == Command::create) {

@@ -101,6 +101,7 @@ class Connection final : public wire::Session, public std::enable_shared_from_th
   Task<Response> on_negotiate(Request& request);
   Task<Response> agree(Request& request, Negotiated agreed);
   Task<Response> on_session_setup(Request& request);
+  NtStatus refuse_binding(const Request& request) const;
   Task<void> end_previous(SessionRef session, std::uint64_t previous);
   NtStatus establish(smb2::Session& session, ntlm::Verdict verdict, std::uint8_t client_mode);
   Task<Response> on_logoff(Request& request);

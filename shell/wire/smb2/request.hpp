@@ -108,6 +108,7 @@ class Request {
   std::uint64_t transform_session_ = 0;  ///< when encrypted: whose key it was
   std::uint64_t async_id_ = 0;
   bool may_go_async_ = false;
+  bool foreign_ = false;  ///< SESSION_SETUP that names a session of another connection
   std::optional<FileHandle> chain_file_;
   std::optional<CancelReason> cancelled_;
   std::function<void(CancelReason)> on_cancel_;

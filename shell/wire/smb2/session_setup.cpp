@@ -68,8 +68,9 @@ bool same_identity(const Identity& left, const Identity& right) {
 Task<Response> Connection::on_session_setup(Request& request) {
   const std::optional<SetupRequest> setup = decode_setup(request.message);
   if (!setup) co_return NtStatus::invalid_parameter;
-  // Several connections of one session are not offered (SMB2_GLOBAL_CAP_MULTI_CHANNEL).
-  if ((setup->flags & kFlagBinding) != 0) co_return NtStatus::request_not_accepted;
+  const bool binding = (setup->flags & kFlagBinding) != 0;
+  if (binding) co_return refuse_binding(request);
+  if (request.foreign_) co_return NtStatus::user_session_deleted;
   const bool must_encrypt = server_.options().encryption == EncryptionPolicy::required;
   if (must_encrypt && negotiated_.cipher == crypto::CipherId::none) {
     co_return NtStatus::access_denied;
@@ -111,6 +112,28 @@ Task<Response> Connection::on_session_setup(Request& request) {
       (who.guest ? kSessionIsGuest : 0) | (who.anonymous ? kSessionIsNull : 0) |
       (session->encrypt_ ? kSessionEncrypts : 0));
   co_return Response(setup_response(flags, step.token));
+}
+
+/// Several connections of one session are not offered (SMB2_GLOBAL_CAP_MULTI_CHANNEL), so the
+/// answer is REQUEST_NOT_ACCEPTED in the end; a client that could not have bound anyway hears why.
+NtStatus Connection::refuse_binding(const Request& request) const {
+  if (request.header.session_id == 0) return NtStatus::invalid_parameter;
+  if (!request.session) return NtStatus::user_session_deleted;
+  if (!request.foreign_ || request.session->connection_ == nullptr) {
+    return NtStatus::request_not_accepted;
+  }
+  const Negotiated& theirs = request.session->connection_->negotiated();
+  if (theirs.signing != negotiated_.signing) {
+    if (theirs.signing == crypto::SigningAlgorithm::aes_gmac) {
+      return NtStatus::request_out_of_sequence;
+    }
+    if (negotiated_.signing == crypto::SigningAlgorithm::aes_gmac) return NtStatus::not_supported;
+  }
+  if (dialect() < Dialect::smb300) return NtStatus::request_not_accepted;
+  if (!request.was_signed || theirs.dialect != dialect() || theirs.cipher != negotiated_.cipher) {
+    return NtStatus::invalid_parameter;
+  }
+  return NtStatus::request_not_accepted;
 }
 
 /// The client lost its connection and comes back: what the old session holds goes first.
