@@ -23,7 +23,7 @@ from lockstep_e2e import scenario as scenarios  # noqa: E402
 from lockstep_e2e import server as servers  # noqa: E402
 from lockstep_e2e.scenario import Failed, Skip  # noqa: E402
 from lockstep_e2e.world import House, World  # noqa: E402
-from vm.image import Unavailable  # noqa: E402
+from vm.image import GuestDied, Unavailable  # noqa: E402
 
 INSIDE = "LOCKSTEP_E2E_INSIDE"
 
@@ -95,6 +95,8 @@ class Runner:
         from lockstep_e2e.vmworld import Lounge, VmWorld
         if isinstance(self.lounge, Unavailable):
             raise Skip(str(self.lounge))
+        if isinstance(self.lounge, GuestDied):
+            raise Failed("no guest (see the first of these)")
         if self.lounge is None:
             try:
                 if os.environ[INSIDE] != "root":
@@ -104,6 +106,9 @@ class Runner:
             except Unavailable as reason:
                 self.lounge = reason
                 raise Skip(str(reason)) from None
+            except GuestDied as reason:
+                self.lounge = reason
+                raise Failed(str(reason)) from None
         return VmWorld(self.lounge, one)
 
     def run(self, one):
@@ -150,7 +155,7 @@ class Runner:
         sys.stdout.flush()
 
     def finish(self):
-        if self.lounge is not None and not isinstance(self.lounge, Unavailable):
+        if self.lounge is not None and not isinstance(self.lounge, Exception):
             self.lounge.close()
         try:
             self.house.close()

@@ -34,8 +34,7 @@ class Lounge:
         network.make_bridge()
         sources = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))),
                                "helper")
-        self.guest = Guest(self.directory, network.TAP, image.cache_directory(options.cache),
-                           sources)
+        self.guest = self._boot(image.cache_directory(options.cache), sources)
         self.shells = {}
         self.house = House(house.binaries, house.directory, private=True, address=network.SERVER)
         self.house.numbers = house.numbers
@@ -43,13 +42,24 @@ class Lounge:
         self.server, self.wanted = None, None
         self.mounted = False
         try:
-            self.guest.wait_ready()
             self._make_environments()
             self.tap = Tap(network.BRIDGE, network.SERVER)
         except BaseException:
             self.guest.shutdown()
             raise
         print(f"         guest is up after {self.guest.boot_seconds:.1f} s", flush=True)
+
+    def _boot(self, cache, sources):
+        for attempt in (1, 2):
+            guest = Guest(self.directory, network.TAP, cache, sources)
+            try:
+                return guest.wait_ready()
+            except image.GuestDied as death:
+                guest.shutdown()
+                if attempt == 2:
+                    raise
+                print(f"         booting once more: {str(death)[:150]!r}", flush=True)
+                os.unlink(os.path.join(self.directory, "agent.sock"))
 
     def _make_environments(self):
         root = Shell(self.guest, "shell-root", "root")

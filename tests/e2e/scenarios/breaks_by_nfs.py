@@ -265,6 +265,28 @@ def holder_closes(world):
     equal(world.contents(name)[:11], b"flushed!nfs", "both writes, in this order")
 
 
+@scenario("XPRO-02 flush and acknowledgment in one breath: NFS still reads the flushed bytes")
+def flush_in_flight(world):
+    size, chunk = 1 << 20, 1 << 16
+    old, new = pattern(size, 1), pattern(size, 2)
+    client, smb = world.nfs(), world.smb("smb", "3.0.2")
+    for turn in range(6):
+        name = world.file(old)
+        file = hold(world, "RWH", name, smb)
+        offset = size - chunk  # what is written last
+        read = Background(client.insist, lambda: client.start_read(name, offset, chunk))
+        notice = next_break(file)
+        check(notice is not None, "no break")
+        # The Linux client does just this: it does not wait for the answers to its writes.
+        writes = [file.start_write(at, new[at:at + chunk]) for at in range(0, size, chunk)]
+        acked = file.client.start_ack(notice)
+        equal(ok(read.wait(5)).data == new[offset:], True, f"what NFS read in turn {turn}")
+        for write in writes:
+            ok(write.wait(5), "flush")
+        ok(acked.wait(5), "acknowledgment")
+        ok(file.close())
+
+
 @scenario("XPRO-02 a refused acknowledgment changes nothing")
 def wrong_acks(world):
     name = world.file(OLD)

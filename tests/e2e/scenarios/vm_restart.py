@@ -38,7 +38,8 @@ def reclaim(world):
     equal(rival.lock(slot, "w", 15, 1).status, "ok", "after the unlock")
 
 
-@scenario("kernel: a blocked NFS lock survives the restart", room="vm", server={"grace": 6})
+@scenario("kernel: a blocked NFS lock survives the restart", room="vm", server={"grace": 6},
+          full_only=True)
 def waiter_survives(world):
     name = world.file(b"x" * 100)
     holder, waiter = world.worker("nfs-a"), world.worker("nfs-b")

@@ -35,6 +35,10 @@ class Unavailable(Exception):
     """Something that the guest needs is not on this machine; the text says what."""
 
 
+class GuestDied(Exception):
+    """Everything is there, and yet the guest does not run."""
+
+
 def cache_directory(path=None):
     base = path or os.path.join(os.environ.get("XDG_CACHE_HOME")
                                 or os.path.expanduser("~/.cache"), "lockstep-e2e")
