@@ -106,6 +106,9 @@ class Nfs3World : public testing::Test {
     dispatcher.add(program);
     dispatcher.add(mount);
   }
+  ~Nfs3World() override {
+    while (!coordinator.held.empty()) coordinator.answer(core::Status::cancelled);
+  }
   template <class Change>
   void share(std::string name, files::MemoryOptions options, Change change) {
     nfs3::Export one;

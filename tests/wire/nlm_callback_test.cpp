@@ -151,7 +151,7 @@ TEST_F(NlmCallback, AsynchronousCallsAreAnsweredByRes) {
   rpc::put_opaque(res, granted.cookie);
   res.u32(0);
   send("10.0.0.9", nlm::kProgram, 4, nlm::kGrantedRes, res);
-  pass(2 * core::kSecond);
+  pass(1500 * core::kMillisecond);
   EXPECT_EQ(dialler.datagrams.back().call().header.procedure, nlm::kGrantedMsg);
   const std::size_t repeated = dialler.datagrams.size();
   dialler.datagrams.back().answer({});

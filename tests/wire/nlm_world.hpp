@@ -37,6 +37,9 @@ class NlmWorld : public testing::Test {
     handle = make("f");
   }
 
+  /// What waits for clients ends with the server.
+  ~NlmWorld() override { client.interrupt(); }
+
   Bytes make(const std::string& name) {
     Bytes made;
     spawn(make_file(name, made));

@@ -47,6 +47,11 @@ class HoldingProgram final : public Program {
 
 struct RpcDispatcher : testing::Test {
   RpcDispatcher() { dispatcher.add(program); }
+  ~RpcDispatcher() override {
+    for (const auto& gate : std::vector(program.gates)) {
+      if (!gate->ready()) gate->set(0);
+    }
+  }
   std::uint32_t word(const Bytes& message, std::size_t index) {
     BigReader in(message);
     in.skip(4 * index);

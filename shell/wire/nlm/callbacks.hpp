@@ -30,6 +30,9 @@ class Callbacks {
   /// for a while; the other transport is tried where the client's own has no port.
   Task<rpc::CallResult> call(Way way, std::uint32_t procedure, Bytes arguments, rpc::Retry retry);
 
+  /// Suspends for a while. False: the server ends, nothing is to be repeated.
+  Task<bool> pause(core::Nanos time);
+
   /// Cookies have four bytes: some clients have room for no more.
   std::uint32_t next_cookie() { return ++last_cookie_; }
   Clock& clock() { return client_.clock(); }

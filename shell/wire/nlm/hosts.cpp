@@ -69,9 +69,7 @@ Task<void> Host::tell(std::shared_ptr<Host> host, std::shared_ptr<Call> call) {
     const std::optional<Status> answer = co_await host->ask(call);
     if (call->ended) co_return;
     if (answer && host->take(*call, *answer)) co_return;
-    Clock& clock = host->callbacks_.clock();
-    co_await rpc::sleep_until(clock, clock.now() + pause);
-    if (call->ended) co_return;
+    if (!co_await host->callbacks_.pause(pause) || call->ended) co_return;
     pause = std::min(pause * 2, kLongestPause);
   }
 }

@@ -99,9 +99,8 @@ void Notifier::notify(const std::vector<HostOnRecord>& hosts) {
 // All names in each round until one round reached the host: a host that knows this server by the
 // second name only must not be given up after the first was answered.
 Task<void> Notifier::tell(HostOnRecord host) {
-  Clock& clock = client_.clock();
   core::Nanos pause = kFirstPause;
-  for (int round = 0; round < kRounds; ++round) {
+  for (int round = 0; round < kRounds && !client_.interrupted(); ++round) {
     bool reached = !names_.empty();
     for (const std::string& name : names_) {
       const bool answered = co_await tell_once(host, name);
@@ -111,7 +110,7 @@ Task<void> Notifier::tell(HostOnRecord host) {
       ++counters_.answered;
       co_return;
     }
-    co_await rpc::sleep_until(clock, clock.now() + pause);
+    co_await client_.sleep(pause);
     pause = std::min(pause * 2, kLongestPause);
   }
   ++counters_.given_up;

@@ -16,6 +16,8 @@ constexpr std::uint32_t kGetPort = 3;  // also RPCBPROC_GETADDR
 constexpr std::uint32_t kProtocolTcp = 6;
 constexpr std::uint32_t kProtocolUdp = 17;
 
+}  // namespace
+
 /// One call under way: whichever comes first, its reply, the timer or the connection's end, wakes
 /// the one coroutine that waits. Shared with the callbacks, which may outlive it.
 class Exchange {
@@ -41,7 +43,13 @@ class Exchange {
     woken_ = true;
     if (waiting_) std::exchange(waiting_, {}).resume();
   }
+  void interrupt() {
+    interrupted_ = true;
+    wake();
+  }
   std::optional<CallResult>& result() { return result_; }
+  /// Whether waiting on makes no sense.
+  bool over() const { return result_ || interrupted_; }
 
   bool await_ready() const noexcept { return woken_; }
   void await_suspend(std::coroutine_handle<> waiting) noexcept { waiting_ = waiting; }
@@ -51,8 +59,11 @@ class Exchange {
   std::uint32_t xid_;
   std::optional<CallResult> result_;
   bool woken_ = false;
+  bool interrupted_ = false;
   std::coroutine_handle<> waiting_;
 };
+
+namespace {
 
 class ReplySession final : public Session {
  public:
@@ -83,46 +94,44 @@ Bytes encode(std::uint32_t xid, const Outgoing& call) {
   return out.take();
 }
 
-std::function<void()> wake_at(Clock& clock, core::Nanos when,
-                              const std::shared_ptr<Exchange>& exchange) {
-  return clock.at(when, [exchange] { exchange->wake(); });
-}
-
-struct Sleep {
-  Clock& clock;
-  core::Nanos when;
-  bool await_ready() const { return clock.now() >= when; }
-  void await_suspend(std::coroutine_handle<> waiting) const {
-    clock.at(when, [waiting] { waiting.resume(); });
-  }
-  void await_resume() const {}
-};
-
 }  // namespace
-
-Task<void> sleep_until(Clock& clock, core::Nanos when) { co_await Sleep{clock, when}; }
 
 Client::Client(Clock& clock, Dialler& dialler, std::uint64_t seed)
     : clock_(clock),
       dialler_(dialler),
       next_xid_(static_cast<std::uint32_t>((seed * 0x9E3779B97F4A7C15) >> 32)) {}
 
+Task<void> Client::wait(std::shared_ptr<Exchange> exchange, core::Nanos time) {
+  Exchange& event = *exchange;
+  waiting_.insert(exchange);
+  const std::function<void()> cancel =
+      clock_.at(clock_.now() + time, [exchange] { exchange->wake(); });
+  co_await event;
+  cancel();
+  waiting_.erase(exchange);
+}
+
+Task<void> Client::sleep(core::Nanos time) { co_await wait(std::make_shared<Exchange>(0), time); }
+
+void Client::interrupt() {
+  interrupted_ = true;
+  const std::set<std::shared_ptr<Exchange>> all = waiting_;
+  for (const std::shared_ptr<Exchange>& exchange : all) exchange->interrupt();
+}
+
 Task<CallResult> Client::call_udp(Address to, Outgoing call, Retry retry) {
   const std::uint32_t xid = next_xid_++;
   const Bytes message = encode(xid, call);
   const auto exchange = std::make_shared<Exchange>(xid);
-  Exchange& event = *exchange;
   // Every socket stays open to the end: an answer to an earlier try is as good.
   std::vector<std::function<void()>> sockets;
   core::Nanos pause = retry.first;
-  for (unsigned i = 0; i < retry.tries && !exchange->result(); ++i) {
+  for (unsigned i = 0; i < retry.tries && !exchange->over(); ++i) {
     sockets.push_back(dialler_.datagram(to, message, [exchange](Bytes reply) {
       const std::shared_ptr<Exchange> kept = exchange;
       kept->on_message(std::move(reply));
     }));
-    const std::function<void()> cancel = wake_at(clock_, clock_.now() + pause, exchange);
-    co_await event;
-    cancel();
+    co_await wait(exchange, pause);
     pause = std::min(pause * 2, retry.most);
   }
   for (const auto& close : sockets) close();
@@ -134,14 +143,11 @@ Task<CallResult> Client::call_tcp(Address to, Outgoing call, core::Nanos patienc
   const std::uint32_t xid = next_xid_++;
   Bytes message = encode(xid, call);
   const auto exchange = std::make_shared<Exchange>(xid);
-  Exchange& event = *exchange;
   const auto session = std::make_shared<ReplySession>(exchange);
   const std::shared_ptr<Peer> peer = co_await dialler_.connect(std::move(to), session);
   if (!peer) co_return CallResult{};
   peer->send(std::move(message));
-  const std::function<void()> cancel = wake_at(clock_, clock_.now() + patience, exchange);
-  co_await event;
-  cancel();
+  co_await wait(exchange, patience);
   peer->close();
   if (!exchange->result()) co_return CallResult{};
   co_return std::move(*exchange->result());

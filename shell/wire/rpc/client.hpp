@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "shell/wire/ports.hpp"
@@ -43,8 +44,7 @@ struct CallResult {
   BigReader reader() const { return BigReader(ByteView(message).subspan(results)); }
 };
 
-/// Suspends until `when`.
-Task<void> sleep_until(Clock& clock, core::Nanos when);
+class Exchange;
 
 class Client {
  public:
@@ -59,12 +59,24 @@ class Client {
   Task<std::optional<std::uint16_t>> find_port(std::string host, std::uint32_t program,
                                                std::uint32_t version, Transport transport);
 
+  /// Suspends for a while, or until interrupt.
+  Task<void> sleep(core::Nanos time);
+
+  /// The server ends: every call and sleep under way returns at once, as if nobody had answered.
+  /// Whoever repeats calls looks at `interrupted` and stops. New calls are made as before.
+  void interrupt();
+  bool interrupted() const { return interrupted_; }
+
   Clock& clock() { return clock_; }
 
  private:
+  Task<void> wait(std::shared_ptr<Exchange> exchange, core::Nanos time);
+
   Clock& clock_;
   Dialler& dialler_;
   std::uint32_t next_xid_;
+  bool interrupted_ = false;
+  std::set<std::shared_ptr<Exchange>> waiting_;
 };
 
 }  // namespace lockstep::wire::rpc
