@@ -37,12 +37,13 @@ Outcome State::attempt(const AccessRequested& event, Arrival) {
   };
   Client* client = find_client(event.client);
   if (!client) return refuse(Status::unknown_client);
-  touch_lease(*client);
   Asker asker;
   asker.client = client;
   if (event.open) {
     auto open = opens.find(event.open);
-    if (open == opens.end() || open->second.client != client) return refuse(Status::unknown_open);
+    const bool mine = open != opens.end() && open->second.client == client;
+    // A recovered open is nobody's until it is reclaimed.
+    if (!mine || open->second.recovered) return refuse(Status::unknown_open);
     asker.open = &open->second;
     asker.own = open->second.right;
     const Access access = open->second.access;
@@ -131,8 +132,9 @@ Outcome State::attempt(const AccessRequested& event, Arrival) {
     }
   }
   pass_bars(*client, needs);
-  InFlight access{event.request, client, asker.own ? asker.own->id : RightId{},
-                  event.open,    {},     event.range};
+  // A level II oplock may have fallen to its own write: ask the open anew.
+  const Right* own = asker.open ? asker.open->right : nullptr;
+  InFlight access{event.request, client, own ? own->id : RightId{}, event.open, {}, event.range};
   for (const Target& target : targets) {
     access.targets.emplace_back(&file(target.file), target.operation);
   }
@@ -143,30 +145,29 @@ Outcome State::attempt(const AccessRequested& event, Arrival) {
 
 void State::start_access(InFlight access) {
   const RequestId request = access.request;
+  if (access.client) access.smb = access.client->protocol == Protocol::smb;
   InFlight& kept = accesses.insert_or_assign(request, std::move(access)).first->second;
-  for (const auto& [file, operation] : kept.targets) file->accesses.push_back(&kept);
+  for (const auto& [file, operation] : kept.targets) {
+    const bool listed = !file->accesses.empty() && file->accesses.back() == &kept;
+    if (!listed) file->accesses.push_back(&kept);  // a rename may name a file twice
+  }
 }
 
 void State::on(const AccessEnded& event) {
   auto at = accesses.find(event.request);
-  if (at != accesses.end()) {
-    const auto targets = at->second.targets;
-    for (const auto& [file, operation] : targets) {
-      std::erase(file->accesses, &at->second);
-      wake_accesses(*file);
-      untidy(*file);
+  if (at == accesses.end()) return;
+  const auto targets = at->second.targets;
+  for (const auto& [file, operation] : targets) {
+    std::erase(file->accesses, &at->second);
+    if (file->removing == event.request) {  // the removal that a close was told to do
+      file->removing = {};
+      file->delete_pending = false;
     }
-    accesses.erase(at);
-    return;
+    finish_breaks(*file);
+    wake_accesses(*file);
+    untidy(*file);
   }
-  // The removal that a close was told to do: the file is no more.
-  for (auto& [id, file] : files) {
-    if (file.removing != event.request) continue;
-    file.removing = {};
-    file.delete_pending = false;
-    untidy(file);
-    return;
-  }
+  accesses.erase(at);
 }
 
 /// Whether I/O under way would be contradicted by this lock. SMB locks bind everybody's I/O (by
@@ -175,9 +176,9 @@ bool State::access_in_flight_clashes(const File& file, const LockOwner& owner, c
                                      LockElement element) const {
   const bool smb = client.protocol == Protocol::smb;
   return std::ranges::any_of(file.accesses, [&](const InFlight* access) {
-    if (!access->client || !access->range.overlaps(element.range)) return false;
+    if (!access->range.overlaps(element.range)) return false;
     if (owner.smb() && access->open == owner.open) return false;
-    if (!smb && access->client->protocol != Protocol::smb) return false;
+    if (!smb && !access->smb) return false;
     return std::ranges::any_of(access->targets, [&](const auto& target) {
       if (target.first != &file) return false;
       const bool write = target.second == Operation::write || target.second == Operation::set_size;

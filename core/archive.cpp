@@ -13,152 +13,14 @@
 #include <sstream>
 #include <stdexcept>
 
+#include "core/archive_vocabulary.hpp"
 #include "core/state.hpp"
 
 namespace lockstep::core {
 
 namespace {
-
 constexpr std::uint32_t kSnapshotVersion = 1;
-
-template <class A, class... Fields>
-void each(A& archive, Fields&... fields) {
-  (void)(archive & ... & fields);
 }
-
-}  // namespace
-
-// ---- The vocabulary ----------------------------------------------------------------------------
-
-template <class A, class Tag>
-void serialize(A& a, Id<Tag>& id, unsigned) {
-  a & id.value;
-}
-template <class A, class Bit>
-void serialize(A& a, Flags<Bit>& flags, unsigned) {
-  std::uint32_t bits = flags.bits();
-  a & bits;
-  flags = Flags<Bit>::from_bits(static_cast<std::uint8_t>(bits));
-}
-template <class A>
-void serialize(A& a, FileId& id, unsigned) {
-  each(a, id.node, id.generation, id.volume);
-}
-template <class A>
-void serialize(A& a, LeaseKey& key, unsigned) {
-  for (std::uint8_t& byte : key.bytes) a & byte;
-}
-template <class A>
-void serialize(A& a, Range& range, unsigned) {
-  each(a, range.first, range.last);
-}
-template <class A>
-void serialize(A& a, LockElement& element, unsigned) {
-  each(a, element.range, element.mode);
-}
-template <class A>
-void serialize(A& a, Policy& policy, unsigned) {
-  each(a, policy.smb_ranges_on_nfs_io, policy.smb_deny_on_nfs_io, policy.nfs_ranges_on_nfs_io,
-       policy.unlink_while_open, policy.v3_getattr_breaks);
-}
-template <class A>
-void serialize(A& a, Wish& wish, unsigned) {
-  each(a, wish.flavour, wish.rights, wish.key, wish.version2, wish.epoch);
-}
-template <class A>
-void serialize(A& a, Target& target, unsigned) {
-  each(a, target.file, target.operation);
-}
-template <class A>
-void serialize(A& a, OpenRequested& event, unsigned) {
-  each(a, event.request, event.client, event.file, event.owner, event.access, event.deny,
-       event.attributes_only, event.overwrite, event.directory, event.created, event.wish,
-       event.reclaim, event.patience, event.ancestors, event.policy);
-}
-template <class A>
-void serialize(A& a, LockRequested& event, unsigned) {
-  each(a, event.request, event.client, event.open, event.owner, event.file, event.element,
-       event.more, event.wait, event.reclaim, event.patience, event.policy);
-}
-template <class A>
-void serialize(A& a, LockTested& event, unsigned) {
-  each(a, event.request, event.client, event.open, event.owner, event.file, event.element,
-       event.patience);
-}
-template <class A>
-void serialize(A& a, AccessRequested& event, unsigned) {
-  each(a, event.request, event.client, event.open, event.owner, event.target, event.others,
-       event.range, event.parent_key, event.reclaimed, event.patience, event.policy);
-}
-template <class A>
-void serialize(A& a, DispositionSet& event, unsigned) {
-  each(a, event.request, event.open, event.remove);
-}
-template <class A>
-void save_body(A& a, const WaitingRequest& body) {
-  const std::size_t index = body.index();
-  a << index;
-  std::visit([&a](const auto& request) { a << request; }, body);
-}
-template <std::size_t I = 0, class A>
-void load_alternative(A& a, WaitingRequest& body, std::size_t index) {
-  if constexpr (I == std::variant_size_v<WaitingRequest>) {
-    throw std::runtime_error("the snapshot holds a kind of request that is not known here");
-  } else if (index == I) {
-    std::variant_alternative_t<I, WaitingRequest> request;
-    a >> request;
-    body = std::move(request);
-  } else {
-    load_alternative<I + 1>(a, body, index);
-  }
-}
-template <class A>
-void load_body(A& a, WaitingRequest& body) {
-  std::size_t index = 0;
-  a >> index;
-  load_alternative(a, body, index);
-}
-template <class A>
-void serialize(A& a, Limits& limits, unsigned) {
-  each(a, limits.clients_max, limits.opens_max, limits.opens_per_client_max, limits.locks_max,
-       limits.locks_per_owner_max, limits.waiters_per_file_max, limits.waiters_per_client_max,
-       limits.elements_per_request_max, limits.break_timeout, limits.delegation_timeout,
-       limits.grace, limits.courtesy, limits.bar, limits.regrant_backoff, limits.reservation,
-       limits.grace_scope);
-}
-template <class A>
-void serialize(A& a, Client& client, unsigned) {
-  each(a, client.id, client.protocol, client.identity, client.address, client.label, client.lease,
-       client.lease_until, client.courtesy, client.lost_state, client.callback_up, client.on_record,
-       client.present, client.reclaiming, client.completed, client.host_state);
-}
-template <class A>
-void serialize(A& a, Bar& bar, unsigned) {
-  each(a, bar.client, bar.cause, bar.until);
-}
-template <class A>
-void serialize(A& a, EarlierMode& part, unsigned) {
-  each(a, part.range, part.mode);
-}
-
-}  // namespace lockstep::core
-
-namespace boost::serialization {
-template <class A>
-void serialize(A& a, lockstep::core::WaitingRequest& body, unsigned version) {
-  split_free(a, body, version);
-}
-template <class A>
-void save(A& a, const lockstep::core::WaitingRequest& body, unsigned) {
-  lockstep::core::save_body(a, body);
-}
-template <class A>
-void load(A& a, lockstep::core::WaitingRequest& body, unsigned) {
-  lockstep::core::load_body(a, body);
-}
-}  // namespace boost::serialization
-
-namespace lockstep::core {
 
 // ---- The state, with ids in the place of pointers
 // ------------------------------------------------
@@ -183,7 +45,8 @@ class Snapshot {
       each(a, client, file, right.id, right.flavour, right.key, right.open, right.version2,
            right.epoch, right.rights, right.recovered, right.on_record, right.since, right.breaking,
            right.to, right.deadline, right.break_since, right.waiting, right.crossing,
-           right.breaker, right.breaker_client, right.trigger);
+           right.handle_only, right.acked, right.acked_rights, right.breaker, right.breaker_client,
+           right.trigger);
     }
   };
   struct SavedOpen {
@@ -201,11 +64,11 @@ class Snapshot {
   struct SavedLock {
     FileId file;
     OwnerKey owner;
-    OpenId through;
     HeldLock lock;
     template <class A>
     void serialize(A& a, unsigned) {
-      each(a, file, owner, through, lock.range, lock.id, lock.since, lock.mode, lock.recovered);
+      each(a, file, owner, lock.range, lock.id, lock.since, lock.through, lock.mode,
+           lock.recovered);
     }
   };
   struct SavedFile {
@@ -227,7 +90,8 @@ class Snapshot {
     template <class A>
     void serialize(A& a, unsigned) {
       each(a, client, files, waiter.arrival, waiter.request, waiter.body, waiter.wait_for,
-           waiter.breaks_left, waiter.announced, waiter.told, waiter.since, waiter.until);
+           waiter.breaks_left, waiter.announced, waiter.answered, waiter.told, waiter.since,
+           waiter.until);
     }
   };
   struct SavedAccess {
@@ -237,9 +101,10 @@ class Snapshot {
     OpenId open;
     std::vector<std::pair<FileId, Operation>> targets;
     Range range;
+    bool smb = false;
     template <class A>
     void serialize(A& a, unsigned) {
-      each(a, request, client, own_right, open, targets, range);
+      each(a, request, client, own_right, open, targets, range, smb);
     }
   };
   struct SavedGrant {
@@ -321,10 +186,8 @@ Snapshot::Snapshot(const State& state)
   for (const auto& [id, file] : state.files) {
     files.push_back(
         {id, file.delete_pending, file.removing, file.no_delegation_until, file.bars, file.grants});
-    file.locks.visit_all([&](const HeldLock& lock) {
-      const LockOwner::Holding* holding = lock.owner->holding(&file);
-      locks.push_back({id, key_of(*lock.owner), holding ? holding->through : OpenId{}, lock});
-    });
+    file.locks.visit_all(
+        [&](const HeldLock& lock) { locks.push_back({id, key_of(*lock.owner), lock}); });
   }
   for (const auto& [id, right] : state.rights) {
     rights.push_back({right.client->id, right.file->id, right});
@@ -344,7 +207,8 @@ Snapshot::Snapshot(const State& state)
                       access.own_right,
                       access.open,
                       {},
-                      access.range};
+                      access.range,
+                      access.smb};
     for (const auto& [file, operation] : access.targets) {
       saved.targets.emplace_back(file->id, operation);
     }
@@ -419,7 +283,7 @@ void Snapshot::restore(State& state) const {
     HeldLock lock = saved.lock;
     lock.owner = &owner;
     file.locks.restore(&file, lock);
-    owner.holding(&file)->through = saved.through;
+    ++state.locks_held;
     ++client.locks;
     if (!owner.smb()) ++file.nfs_locks;
     if (lock.recovered) {
@@ -444,7 +308,8 @@ void Snapshot::restore_waiters(const Snapshot& from, State& state) {
     for (const FileId id : saved.files) {
       File& file = state.files.at(id);
       waiter.files.push_back(&file);
-      file.waiters.push_back(waiter.arrival);
+      file.waiters.insert(waiter.arrival);
+      ++file.parked(waiter.wait_for);
     }
     if (const auto* lock = std::get_if<LockRequested>(&waiter.body)) {
       waiter.owner = &state.owner_of(*waiter.client, lock->open, lock->owner);
@@ -458,8 +323,13 @@ void Snapshot::restore_waiters(const Snapshot& from, State& state) {
     state.waiters.emplace(waiter.arrival, std::move(waiter));
   }
   for (const SavedAccess& saved : from.accesses) {
-    InFlight access{saved.request, state.find_client(saved.client), saved.own_right, saved.open, {},
-                    saved.range};
+    InFlight access{saved.request,
+                    state.find_client(saved.client),
+                    saved.own_right,
+                    saved.open,
+                    {},
+                    saved.range,
+                    saved.smb};
     for (const auto& [id, operation] : saved.targets) {
       access.targets.emplace_back(&state.files.at(id), operation);
     }

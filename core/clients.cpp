@@ -12,10 +12,6 @@ void State::on(const ClientArrived& event) {
     Client& client = clients.at(known->second);
     client.address = event.address;
     client.present = true;
-    if (client.lost_state && !grace) {
-      // What it lost is no longer on record: what it gets from now on may be reclaimed.
-      client.lost_state = client.on_record = false;
-    }
     if (!event.label.empty()) client.label = event.label;
     if (event.lease != 0) client.lease = event.lease;
     touch_lease(client);
@@ -38,7 +34,11 @@ void State::on(const ClientArrived& event) {
 }
 
 void State::touch_lease(Client& client) {
-  if (client.lease == 0 || client.lost_state) return;
+  if (client.lost_state && !grace) {
+    // What it lost is no longer on record: what it gets from now on may be reclaimed.
+    client.lost_state = client.on_record = false;
+  }
+  if (client.lease == 0) return;
   drop_timer(client.lease_until, TimerKind::lease, client.id.value);
   client.courtesy = false;
   client.lease_until = now + client.lease;
@@ -48,10 +48,7 @@ void State::touch_lease(Client& client) {
 /// The lease ran out: nothing is taken from the client until somebody wants it (RFC 8881 8.4.2.4).
 void State::lease_ended(Client& client) {
   auto unanswered = [&](const auto& item) {
-    const Waiter& waiter = item.second;
-    if (waiter.client != &client) return false;
-    const auto* lock = std::get_if<LockRequested>(&waiter.body);
-    return !(lock && waiter.announced && lock->wait != Wait::queue && lock->wait != Wait::none);
+    return item.second.client == &client && !item.second.answered;
   };
   auto running = [&](const auto& item) { return item.second.client == &client; };
   if (std::ranges::any_of(waiters, unanswered) || std::ranges::any_of(accesses, running)) {
@@ -165,6 +162,12 @@ void State::drop_state(Client& client) {
     if (right.client == &client) its_rights.push_back(&right);
   }
   for (Right* right : its_rights) drop_right(*right);
+  for (const auto& [when, id] : fading) {
+    if (File* file = find_file(id)) {
+      std::erase_if(file->bars, [&](const Bar& bar) { return bar.client == client.id; });
+      untidy(*file);
+    }
+  }
 }
 
 void State::forget(Client& client) {

@@ -98,7 +98,7 @@ std::vector<InTheWay> State::in_the_way(const Asker& asker, const Need& need) co
     const Breaking breaking = row[static_cast<std::size_t>(right->held())];
     if (breaking.how == Breaking::How::keep) continue;
     if (is_own(*right, asker) && !breaking.own_too) continue;
-    found.push_back({right, breaking, need.cause});
+    found.push_back({id, right, breaking, need.cause});
   }
   return found;
 }
@@ -127,7 +127,9 @@ Outcome State::break_rights(const Asker& asker, std::span<const Need> needs) {
     if (item.right->recovered) return {WaitFor::grace, {}};
   }
   for (const InTheWay& item : all) {
-    Right& right = *item.right;
+    auto known = rights.find(item.id);  // an earlier need may have ended it
+    if (known == rights.end()) continue;
+    Right& right = known->second;
     if (!right.breaking) {
       const bool waits = item.breaking.how == Breaking::How::wait;
       begin_break(right, item.breaking, item.cause, asker);

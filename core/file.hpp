@@ -4,6 +4,7 @@
 #include <array>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -56,6 +57,10 @@ struct Right {
   Rights to;
   Nanos deadline = kNever, break_since = 0;
   std::vector<Arrival> waiting;  ///< who waits for the end of the break
+  /// Acknowledged, but writes that the holder sent before are still under way: clients flush and
+  /// acknowledge without waiting for the replies. The break ends when the last of them has ended.
+  bool acked = false;
+  Rights acked_rights;
   // Why the break began, for the report of its end; only when it crosses the families.
   bool crossing = false;
   bool handle_only = false;  ///< H was asked for and not W
@@ -92,6 +97,7 @@ struct InFlight {
   OpenId open;
   std::vector<std::pair<File*, Operation>> targets;
   Range range;
+  bool smb = false;  ///< whose: it goes on when its client is gone
 };
 
 /// An NLM_GRANTED that was not answered yet.
@@ -129,7 +135,8 @@ struct Waiter {
   WaitingRequest body;
   WaitFor wait_for = WaitFor::nothing;
   std::uint32_t breaks_left = 0;
-  bool announced = false;  ///< Parked, blocked or denied was said
+  bool announced = false;  ///< Parked was said, or a reply
+  bool answered = false;   ///< it had its reply: blocked (callback), denied (reserve)
   bool told = false;       ///< NFSv4: NotifyLock was sent
   Nanos since = 0, until = kNever;
   LockOwner* owner = nullptr;  ///< of a lock request that stands in the lock queue
@@ -145,7 +152,8 @@ class File {
   std::map<OpenId, Open*> opens;
   std::map<RightId, Right*> rights;
   IntervalTree<QueuedLock> lock_queue;
-  std::vector<Arrival> waiters;  ///< all requests parked on this file
+  std::set<Arrival> waiters;                  ///< all requests parked on this file
+  std::array<std::uint32_t, 6> parked_for{};  ///< how many of them wait for what (WaitFor)
   std::vector<InFlight*> accesses;
   std::vector<RequestId> grants;  ///< NLM callbacks that are out
   std::vector<Bar> bars;
@@ -162,6 +170,9 @@ class File {
   std::uint32_t oplocks = 0;
   std::uint32_t nfs_locks = 0;
   std::uint32_t recovered = 0;  ///< opens, locks and rights not reclaimed yet
+
+  std::uint32_t& parked(WaitFor why) { return parked_for[static_cast<std::size_t>(why)]; }
+  std::uint32_t parked(WaitFor why) const { return parked_for[static_cast<std::size_t>(why)]; }
 
   bool idle() const {
     return locks.empty() && opens.empty() && rights.empty() && waiters.empty() &&

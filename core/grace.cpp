@@ -89,6 +89,7 @@ void State::restore(const OpenRecord& record) {
   open.owner = record.owner;
   open.access = record.access;
   open.deny = record.deny;
+  open.attributes_only = record.access.empty() && record.deny.empty();
   open.asked.emplace_back(record.access, record.deny);
   open.recorded_access = record.access;
   open.recorded_deny = record.deny;
@@ -108,13 +109,11 @@ void State::restore(const LockRecord& record) {
   if (!client) return erase_record(record);
   File& file = this->file(record.file);
   LockOwner& owner = owner_of(*client, record.open, record.owner);
-  file.locks.restore(&file, {record.range, record.lock, &owner, now, record.mode, true});
-  if (client->protocol == Protocol::smb) {
-    owner.holding(&file)->through = {};
-  } else {
-    owner.holding(&file)->through = record.open;
-    ++file.nfs_locks;
-  }
+  const bool smb = client->protocol == Protocol::smb;
+  const OpenId through = smb ? OpenId{} : record.open;
+  file.locks.restore(&file, {record.range, record.lock, &owner, now, through, record.mode, true});
+  if (!smb) ++file.nfs_locks;
+  ++locks_held;
   ++client->locks;
   ++client->unclaimed;
   ++file.recovered;
@@ -146,7 +145,6 @@ Outcome State::wait_for_grace(RequestId request, const Client& client) {
 void State::on(const ReclaimCompleted& event) {
   Client* client = find_client(event.client);
   if (!client) return reply(event.request, Status::unknown_client);
-  touch_lease(*client);
   if (event.one_file_system) return reply(event.request, Status::ok);
   if (client->completed) return reply(event.request, Status::complete_already);
   client->completed = true;
@@ -180,7 +178,7 @@ Outcome State::reclaim_open(const OpenRequested& event, Client& client, File& fi
     return {};
   }
   Right* right = open->right;
-  if (event.wish.flavour == Flavour::delegation) {
+  if (event.wish.flavour == Flavour::delegation && event.wish.rights.has(RightBit::read)) {
     for (const auto& [id, held] : file.rights) {
       if (held->client == &client && held->flavour == Flavour::delegation) right = held;
     }
@@ -188,6 +186,10 @@ Outcome State::reclaim_open(const OpenRequested& event, Client& client, File& fi
   if (right && right->recovered) {
     right->recovered = false;
     claimed(client, file);
+    // No more than was held, no more than is asked; the client may have counted breaks that the
+    // record does not know.
+    if (right->version2) right->epoch = std::max(right->epoch, event.wish.epoch);
+    set_rights(*right, normalised(right->flavour, right->rights & event.wish.rights));
   }
   // The open keeps its id, and so its ranges: they are given back one by one as they are asked for.
   const Open* other = share_clash(file, event.access, event.deny, open);
@@ -247,9 +249,9 @@ std::optional<Outcome> State::reclaim_lock(const LockRequested& event, File& fil
       reply(event.request, Status::reclaim_conflict, holder_of(*other));
       return Outcome{};
     }
-    file.locks.set(&file, owner, event.element.range, event.element.mode, false, now, next_lock,
+    const LockElement& asked = event.element;
+    file.locks.set(&file, {asked.range, 0, &owner, now, event.open, asked.mode, false}, next_lock,
                    changes);
-    if (LockOwner::Holding* holding = owner.holding(&file)) holding->through = event.open;
   }
   lock_changed(file, changes, &owner);
   reply(event.request, Status::ok, {}, true);
@@ -282,7 +284,9 @@ void State::end_grace() {
     if (less) put_open_record(open);
   }
   for (auto& [id, client] : clients) {
-    if (client.lost_state) client.lost_state = client.on_record = false;
+    if (client.present && client.lost_state) client.lost_state = client.on_record = false;
+    // Only 4.1 has still to say that it is done.
+    if (client.protocol != Protocol::nfs41) client.reclaiming = false;
   }
   forget_absent();
   emit(GraceEnded{});
@@ -294,7 +298,8 @@ void State::end_grace() {
 void State::forget_absent() {
   std::vector<Client*> absent;
   for (auto& [id, client] : clients) {
-    if (!client.present && !client.has_state() && client.protocol != Protocol::nlm) {
+    if (!client.present && !client.has_state() && client.waiters == 0 &&
+        client.protocol != Protocol::nlm) {
       absent.push_back(&client);
     }
   }

@@ -35,7 +35,7 @@ void LockTable::insert(File* file, const HeldLock& lock, LockChanges& changes) {
   tree_.insert(lock);
   LockOwner::Holding* holding = lock.owner->holding(file);
   if (!holding) {
-    lock.owner->holdings.push_back({file, 0, lock.range, {}});
+    lock.owner->holdings.push_back({file, 0, lock.range});
     holding = &lock.owner->holdings.back();
   }
   holding->hull = holding->count == 0 ? lock.range : hull(holding->hull, lock.range);
@@ -60,68 +60,63 @@ std::vector<HeldLock> LockTable::of_owner(const LockOwner& owner, Range range) c
   return found;
 }
 
-void LockTable::set(File* file, LockOwner& owner, Range range, LockMode mode, bool recovered,
-                    Nanos now, std::uint64_t& next_id, LockChanges& changes) {
-  LockOwner::Holding* holding = owner.holding(file);
+void LockTable::set(File* file, const HeldLock& wanted, std::uint64_t& next_id,
+                    LockChanges& changes) {
+  const Range range = wanted.range;
+  HeldLock merged = wanted;
+  merged.id = 0;
+  LockOwner::Holding* holding = wanted.owner->holding(file);
   if (!holding || holding->count == 0) {
-    insert(file, {range, ++next_id, &owner, now, mode, recovered}, changes);
-    return;
+    merged.id = ++next_id;
+    return insert(file, merged, changes);
   }
-  HeldLock merged{range, 0, &owner, now, mode, recovered};
-  const std::vector<HeldLock> own = of_owner(owner, widened(range));
+  const std::vector<HeldLock> own = of_owner(*wanted.owner, widened(range));
+  auto alike = [&](const HeldLock& lock) {
+    return lock.mode == wanted.mode && lock.recovered == wanted.recovered;
+  };
   for (const HeldLock& lock : own) {
-    if (lock.mode == mode && lock.recovered == recovered && lock.range.contains(range)) return;
-  }
-  for (const HeldLock& lock : own) {
-    if (lock.mode == mode && lock.recovered == recovered) {
-      if (merged.id == 0) merged.id = lock.id;
-      merged.range = hull(merged.range, lock.range);
-      remove(file, lock, changes);
-    }
+    if (alike(lock) && lock.range.contains(range)) return;
   }
   for (const HeldLock& lock : own) {
-    if (lock.mode == mode && lock.recovered == recovered) continue;
-    if (!lock.range.overlaps(range)) continue;
+    if (!alike(lock)) continue;
+    if (merged.id == 0) merged.id = lock.id;
+    merged.range = hull(merged.range, lock.range);
     remove(file, lock, changes);
-    HeldLock rest = lock;
-    if (lock.range.first < range.first) {
-      rest.range = {lock.range.first, range.first - 1};
-      insert(file, rest, changes);
-      rest.id = 0;
-    }
-    if (lock.range.last > range.last) {
-      rest.range = {range.last + 1, lock.range.last};
-      if (rest.id == 0) rest.id = ++next_id;
-      insert(file, rest, changes);
-    }
+  }
+  for (const HeldLock& lock : own) {
+    if (!alike(lock) && lock.range.overlaps(range)) cut(file, lock, range, next_id, changes);
   }
   if (merged.id == 0) merged.id = ++next_id;
   insert(file, merged, changes);
+}
+
+/// Takes `range` out of a lock; what is left of it keeps its id, a second part gets a new one.
+void LockTable::cut(File* file, const HeldLock& lock, Range range, std::uint64_t& next_id,
+                    LockChanges& changes) {
+  remove(file, lock, changes);
+  HeldLock rest = lock;
+  if (lock.range.first < range.first) {
+    rest.range = {lock.range.first, range.first - 1};
+    insert(file, rest, changes);
+    rest.id = 0;
+  }
+  if (lock.range.last > range.last) {
+    rest.range = {range.last + 1, lock.range.last};
+    if (rest.id == 0) rest.id = ++next_id;
+    insert(file, rest, changes);
+  }
 }
 
 void LockTable::clear(File* file, LockOwner& owner, Range range, std::uint64_t& next_id,
                       LockChanges& changes) {
   LockOwner::Holding* holding = owner.holding(file);
   if (!holding || holding->count == 0 || !holding->hull.overlaps(range)) return;
-  for (const HeldLock& lock : of_owner(owner, range)) {
-    remove(file, lock, changes);
-    HeldLock rest = lock;
-    if (lock.range.first < range.first) {
-      rest.range = {lock.range.first, range.first - 1};
-      insert(file, rest, changes);
-      rest.id = 0;
-    }
-    if (lock.range.last > range.last) {
-      rest.range = {range.last + 1, lock.range.last};
-      if (rest.id == 0) rest.id = ++next_id;
-      insert(file, rest, changes);
-    }
-  }
+  for (const HeldLock& lock : of_owner(owner, range)) cut(file, lock, range, next_id, changes);
 }
 
-void LockTable::stack(File* file, LockOwner& owner, Range range, LockMode mode, bool recovered,
-                      Nanos now, std::uint64_t& next_id, LockChanges& changes) {
-  insert(file, {range, ++next_id, &owner, now, mode, recovered}, changes);
+void LockTable::stack(File* file, HeldLock wanted, std::uint64_t& next_id, LockChanges& changes) {
+  wanted.id = ++next_id;
+  insert(file, wanted, changes);
 }
 
 /// The owner's locks of this very range, in order of their ids.

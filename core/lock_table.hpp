@@ -21,16 +21,20 @@ struct LockOwner {
   std::string name;  ///< NLM, NFSv4: raw bytes
   bool smb() const { return static_cast<bool>(open); }
 
-  /// Its locks on one file: how many, within which bytes, and (NFSv4) through which open.
+  /// Its locks on one file: how many, and within which bytes.
   struct Holding {
     File* file = nullptr;
     std::uint32_t count = 0;
     Range hull;
-    OpenId through;
   };
   std::vector<Holding> holdings;
   std::uint32_t grants = 0;            ///< NLM callbacks of its that are out
   std::vector<std::uint64_t> waiting;  ///< arrival numbers of its queued lock requests
+  std::uint64_t locks() const {
+    std::uint64_t count = 0;
+    for (const Holding& held : holdings) count += held.count;
+    return count;
+  }
   Holding* holding(const File* file);
   const Holding* holding(const File* file) const;
 };
@@ -40,6 +44,7 @@ struct HeldLock {
   std::uint64_t id = 0;
   LockOwner* owner = nullptr;
   Nanos since = 0;
+  OpenId through;  ///< NFSv4: the open it was made through
   LockMode mode = LockMode::exclusive;
   bool recovered = false;
 };
@@ -68,15 +73,14 @@ class LockTable {
   bool empty() const { return tree_.empty(); }
   std::size_t size() const { return tree_.size(); }
 
-  /// POSIX: afterwards the owner holds `range` in `mode`, whatever it held there before.
-  void set(File* file, LockOwner& owner, Range range, LockMode mode, bool recovered, Nanos now,
-           std::uint64_t& next_id, LockChanges& changes);
+  /// POSIX: afterwards the owner holds `wanted` (its id is chosen here), whatever it held there
+  /// before.
+  void set(File* file, const HeldLock& wanted, std::uint64_t& next_id, LockChanges& changes);
   /// POSIX: afterwards the owner holds nothing in `range`.
   void clear(File* file, LockOwner& owner, Range range, std::uint64_t& next_id,
              LockChanges& changes);
   /// SMB: one more lock, beside whatever is there.
-  void stack(File* file, LockOwner& owner, Range range, LockMode mode, bool recovered, Nanos now,
-             std::uint64_t& next_id, LockChanges& changes);
+  void stack(File* file, HeldLock wanted, std::uint64_t& next_id, LockChanges& changes);
   /// SMB: takes away one lock of exactly this range, an exclusive one first. False: none there.
   bool unstack(File* file, LockOwner& owner, Range range, LockChanges& changes);
   /// Every lock of the owner on this file.
@@ -105,6 +109,8 @@ class LockTable {
  private:
   void insert(File* file, const HeldLock& lock, LockChanges& changes);
   void remove(File* file, const HeldLock& lock, LockChanges& changes);
+  void cut(File* file, const HeldLock& lock, Range range, std::uint64_t& next_id,
+           LockChanges& changes);
   std::vector<HeldLock> exactly(const LockOwner& owner, Range range) const;
   std::vector<HeldLock> of_owner(const LockOwner& owner, Range range) const;
 

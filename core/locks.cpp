@@ -7,10 +7,10 @@ namespace lockstep::core {
 
 namespace {
 
-LockRecord record_of(const HeldLock& lock, const File& file, OpenId through) {
+LockRecord record_of(const HeldLock& lock, const File& file) {
   return {lock.id,
           lock.owner->client,
-          lock.owner->smb() ? lock.owner->open : through,
+          lock.owner->smb() ? lock.owner->open : lock.through,
           lock.owner->name,
           file.id,
           lock.range,
@@ -63,18 +63,18 @@ void State::lock_changed(File& file, const LockChanges& changes, const LockOwner
   if (!changes.any()) return;
   const Protocol protocol = clients.at(by->client).protocol;
   Client& client = clients.at(by->client);
-  const LockOwner::Holding* holding = by->holding(&file);
-  const OpenId through = holding ? holding->through : OpenId{};
   if (on_record(client, by->open)) {
     if (!changes.put.empty()) record_client(client);
     auto still_there = [&](std::uint64_t id) {
       return std::ranges::any_of(changes.put, [id](const HeldLock& put) { return put.id == id; });
     };
-    for (const HeldLock& lock : changes.put) persist(record_of(lock, file, through));
+    for (const HeldLock& lock : changes.put) persist(record_of(lock, file));
     for (const HeldLock& lock : changes.erased) {
-      if (!still_there(lock.id)) erase_record(record_of(lock, file, through));
+      if (!still_there(lock.id)) erase_record(record_of(lock, file));
     }
   }
+  locks_held += changes.put.size();
+  locks_held -= changes.erased.size();
   client.locks += static_cast<std::uint32_t>(changes.put.size());
   client.locks -= static_cast<std::uint32_t>(changes.erased.size());
   if (protocol != Protocol::smb) {
@@ -108,8 +108,7 @@ void State::on(const LockTested& event) { run(event); }
 /// A request that was told `blocked` or `denied` had its reply.
 void State::answer(const LockRequested& event, Arrival arrival, Status status, ReplyBody body) {
   auto at = waiters.find(arrival);
-  const bool had_it = at != waiters.end() && at->second.announced &&
-                      (event.wait == Wait::callback || event.wait == Wait::reserve);
+  const bool had_it = at != waiters.end() && at->second.answered;
   if (!had_it) reply(event.request, status, std::move(body));
 }
 
@@ -120,7 +119,6 @@ Outcome State::attempt(const LockRequested& event, Arrival arrival) {
   };
   Client* client = find_client(event.client);
   if (!client) return refuse(Status::unknown_client);
-  touch_lease(*client);
   const bool smb = client->protocol == Protocol::smb;
   if (smb || event.open) {
     auto open = opens.find(event.open);
@@ -129,13 +127,17 @@ Outcome State::attempt(const LockRequested& event, Arrival arrival) {
       return refuse(Status::bad_mode);
     }
     if (!mine || open->second.file->id != event.file) return refuse(Status::unknown_open);
+    if (open->second.recovered) return refuse(Status::unknown_open);  // not reclaimed yet
     const AccessBit needed =
         event.element.mode == LockMode::exclusive ? AccessBit::write : AccessBit::read;
     if (is_nfs4(client->protocol) && !open->second.access.has(needed)) {
       return refuse(Status::bad_mode);
     }
   }
-  if (event.more.size() >= limits.elements_per_request_max || client->locks >= limits.locks_max) {
+  const LockOwner* known = find_owner(client->id, event.open, event.owner);
+  const std::uint64_t mine = known ? known->locks() : 0;
+  if (event.more.size() >= limits.elements_per_request_max || locks_held >= limits.locks_max ||
+      mine >= limits.locks_per_owner_max) {
     return refuse(Status::limit);
   }
   if (journal_failed && on_record(*client, event.open)) return refuse(Status::journal_failed);
@@ -177,26 +179,35 @@ Outcome State::judge_lock(const LockRequested& event, Arrival arrival, File& fil
   return grant_lock(event, arrival, file, owner);
 }
 
+/// Who holds the bytes already, and who completes a break that others wait for, waits for holders
+/// and reservations only.
+bool State::passes_queue(const File& file, const LockOwner& owner, LockElement element) const {
+  const bool own_bytes =
+      !element.range.empty() && file.locks.covers(owner, element.range, LockMode::shared);
+  return own_bytes || std::ranges::any_of(file.rights, [&](const auto& item) {
+           return item.second->breaking && item.second->client->id == owner.client;
+         });
+}
+
 /// Held ranges, reservations and the queue; nothing when none of them is in the way.
 std::optional<Outcome> State::blocked_by_locks(const LockRequested& event, Arrival arrival,
                                                File& file, LockOwner& owner) {
   Client& client = clients.at(event.client);
   const bool smb = client.protocol == Protocol::smb;
-  std::vector<LockElement> elements{event.element};
-  elements.insert(elements.end(), event.more.begin(), event.more.end());
-  const bool completes_break = std::ranges::any_of(file.rights, [&](const auto& item) {
-    return item.second->breaking && item.second->client == &client;
-  });
-  for (const LockElement& element : elements) {
+  const std::size_t count = 1 + event.more.size();
+  auto element_at = [&](std::size_t i) -> const LockElement& {
+    return i == 0 ? event.element : event.more[i - 1];
+  };
+  for (std::size_t i = 0; i < count; ++i) {
+    const LockElement& element = element_at(i);
     const HeldLock* held = clashing_lock(file, &owner, element);
     while (held && expired_holder(find_client(held->owner->client))) {
       held = clashing_lock(file, &owner, element);
     }
     if (held && held->recovered) return wait_for_grace(event.request, client);
     if (held) return wait_or_deny(event, arrival, file, owner, element, holder_of(*held));
-    const bool own_bytes =
-        !smb && !element.range.empty() && file.locks.covers(owner, element.range, LockMode::shared);
-    const bool reserved_only = event.wait == Wait::none || own_bytes || completes_break;
+    if (file.lock_queue.empty()) continue;
+    const bool reserved_only = event.wait == Wait::none || passes_queue(file, owner, element);
     const Arrival place = std::min(arrival, place_of(owner, file, element));
     const QueuedLock* queued = clashing_waiter(file, &owner, element, place, reserved_only);
     if (queued) {
@@ -213,13 +224,13 @@ std::optional<Outcome> State::blocked_by_locks(const LockRequested& event, Arriv
     }
   }
   // An SMB array must not clash within itself either.
-  for (std::size_t i = 1; smb && i < elements.size(); ++i) {
+  for (std::size_t i = 1; smb && i < count; ++i) {
     for (std::size_t j = 0; j < i; ++j) {
-      if (elements[i].mode == LockMode::exclusive &&
-          elements[i].range.overlaps(elements[j].range)) {
-        Holder self{Holder::Kind::lock, client.protocol,   client.id,       client.label, {},
-                    event.open,         elements[j].range, elements[j].mode};
-        return wait_or_deny(event, arrival, file, owner, elements[i], std::move(self));
+      const LockElement &one = element_at(i), &other = element_at(j);
+      if (one.mode == LockMode::exclusive && one.range.overlaps(other.range)) {
+        Holder self{Holder::Kind::lock, client.protocol, client.id, client.label, {},
+                    event.open,         other.range,     other.mode};
+        return wait_or_deny(event, arrival, file, owner, one, std::move(self));
       }
     }
   }
@@ -255,7 +266,7 @@ Outcome State::wait_or_deny(const LockRequested& event, Arrival arrival, File& f
   const bool queued = arrival != kNotQueued;
   const Waiter* waiter = queued ? &waiters.at(arrival) : nullptr;
   if (waiter && waiter->wait_for == WaitFor::locks) return {WaitFor::locks, {}};
-  const bool had_reply = waiter && waiter->announced && event.wait != Wait::queue;
+  const bool had_reply = waiter && waiter->answered;
   if (!queued && event.wait == Wait::reserve) {
     for (const Arrival other : owner.waiting) {
       const Waiter& same = waiters.at(other);
@@ -270,9 +281,7 @@ Outcome State::wait_or_deny(const LockRequested& event, Arrival arrival, File& f
     if (!had_reply) reply(event.request, Status::deadlock);
     return {};
   }
-  const Client& client = clients.at(event.client);
-  if (!queued && (file.waiters.size() >= limits.waiters_per_file_max ||
-                  client.waiters >= limits.waiters_per_client_max)) {
+  if (!queued && queue_is_full(event)) {
     reply(event.request, Status::limit);
     return {};
   }
@@ -304,7 +313,7 @@ Outcome State::grant_lock(const LockRequested& event, Arrival arrival, File& fil
   Client& client = clients.at(event.client);
   const bool smb = client.protocol == Protocol::smb;
   const bool queued = arrival != kNotQueued;
-  if (queued && event.wait == Wait::reserve) {
+  if (queued && event.wait == Wait::reserve && waiters.at(arrival).answered) {
     // Not the lock itself: its turn. The owner has to come and take it.
     Waiter& waiter = waiters.at(arrival);
     if (!waiter.told) {
@@ -313,20 +322,22 @@ Outcome State::grant_lock(const LockRequested& event, Arrival arrival, File& fil
     }
     return {WaitFor::reserved, {}};
   }
-  LockChanges changes;
+  LockChanges& changes = changes_;
+  changes.clear();
   std::vector<EarlierMode> before;
+  HeldLock wanted{event.element.range, 0, &owner, now, {}, event.element.mode, false};
   if (smb) {
-    file.locks.stack(&file, owner, event.element.range, event.element.mode, false, now, next_lock,
-                     changes);
+    file.locks.stack(&file, wanted, next_lock, changes);
     for (const LockElement& element : event.more) {
-      file.locks.stack(&file, owner, element.range, element.mode, false, now, next_lock, changes);
+      wanted.range = element.range;
+      wanted.mode = element.mode;
+      file.locks.stack(&file, wanted, next_lock, changes);
     }
   } else {
     stop_grants(file, owner, event.element.range);
     if (queued) before = file.locks.held_within(owner, event.element.range);
-    file.locks.set(&file, owner, event.element.range, event.element.mode, false, now, next_lock,
-                   changes);
-    if (LockOwner::Holding* holding = owner.holding(&file)) holding->through = event.open;
+    wanted.through = event.open;
+    file.locks.set(&file, wanted, next_lock, changes);
   }
   lock_changed(file, changes, &owner);
   const bool durable = on_record(client, event.open);
@@ -338,23 +349,38 @@ Outcome State::grant_lock(const LockRequested& event, Arrival arrival, File& fil
     emit(NotifyGranted{client.id, event.request, event.owner, file.id, event.element, durable});
   } else {
     reply(event.request, Status::ok, {}, durable);
-    if (is_nfs4(client.protocol)) take_from_queue(owner, file, event.element.range, false);
+    if (is_nfs4(client.protocol)) use_up_turns(owner, file, event.element);
   }
   if (owner.waiting.size() > (queued ? 1U : 0U)) wake_range(file, event.element.range);
   if (!owner.waiting.empty()) bypassed_.emplace_back(owner.client, owner.open, owner.name);
   return {};
 }
 
-/// Queued requests of the owner that have become pointless: within `range`, or exactly it.
-void State::take_from_queue(LockOwner& owner, File& file, Range range, bool exact) {
+/// An unlock ends the owner's queued requests of exactly that range.
+void State::take_from_queue(LockOwner& owner, File& file, Range range) {
   std::vector<Waiter*> gone;
   for (const Arrival queued : owner.waiting) {
     Waiter& waiter = waiters.at(queued);
-    if (waiter.files.front() != &file) continue;
     const Range asked = std::get<LockRequested>(waiter.body).element.range;
-    if (exact ? asked == range : range.contains(asked)) gone.push_back(&waiter);
+    if (waiter.files.front() == &file && asked == range) gone.push_back(&waiter);
   }
   for (Waiter* waiter : gone) cancel(*waiter, Status::cancelled);
+}
+
+/// A lock that was taken uses up the turns that were kept (or to be kept) for what it gives.
+void State::use_up_turns(LockOwner& owner, File& file, const LockElement& taken) {
+  std::vector<Waiter*> used;
+  for (const Arrival queued : owner.waiting) {
+    Waiter& waiter = waiters.at(queued);
+    const auto& lock = std::get<LockRequested>(waiter.body);
+    const bool kept = lock.wait == Wait::reserve && waiter.answered;
+    const bool enough = taken.mode == LockMode::exclusive || lock.element.mode == LockMode::shared;
+    if (kept && enough && waiter.files.front() == &file &&
+        taken.range.contains(lock.element.range)) {
+      used.push_back(&waiter);
+    }
+  }
+  for (Waiter* waiter : used) cancel(*waiter, Status::ok);
 }
 
 /// A newer LOCK or UNLOCK of the owner has overtaken these callbacks.
@@ -393,106 +419,12 @@ void State::on(const GrantAnswered& event) {
     lock_changed(*grant.file, changes, grant.owner);
     for (const EarlierMode& part : grant.before) {
       changes.clear();
-      grant.file->locks.set(grant.file, *grant.owner, part.range, part.mode, false, now, next_lock,
-                            changes);
+      const HeldLock earlier{part.range, 0, grant.owner, now, {}, part.mode, false};
+      grant.file->locks.set(grant.file, earlier, next_lock, changes);
       lock_changed(*grant.file, changes, grant.owner);
     }
   }
   tidy(*grant.owner);
-}
-
-// ---- Giving back -------------------------------------------------------------------------------
-
-void State::on(const Unlocked& event) {
-  Client* client = find_client(event.client);
-  if (!client) return reply(event.request, Status::unknown_client);
-  touch_lease(*client);
-  const bool smb = client->protocol == Protocol::smb;
-  File* file = find_file(event.file);
-  auto at = owners.find(std::make_tuple(client->id, smb ? event.open : OpenId{}, event.owner));
-  Status status = Status::ok;
-  if (file && at != owners.end()) {
-    LockOwner& owner = at->second;
-    LockChanges changes;
-    if (smb) {
-      std::vector<Range> ranges{event.range};
-      ranges.insert(ranges.end(), event.more.begin(), event.more.end());
-      for (const Range& range : ranges) {
-        if (!file->locks.unstack(file, owner, range, changes)) {
-          status = Status::range_not_locked;
-          break;
-        }
-      }
-    } else {
-      take_from_queue(owner, *file, event.range, true);
-      stop_grants(*file, owner, event.range);
-      file->locks.clear(file, owner, event.range, next_lock, changes);
-    }
-    lock_changed(*file, changes, &owner);
-    tidy(owner);
-  } else if (smb) {
-    status = opens.contains(event.open) ? Status::range_not_locked : Status::unknown_open;
-  }
-  reply(event.request, status);
-}
-
-void State::on(const LockCancelled& event) {
-  Client* client = find_client(event.client);
-  File* file = find_file(event.file);
-  auto at = owners.find(std::make_tuple(event.client, OpenId{}, event.owner));
-  Status status = Status::ok;
-  if (client && file && at != owners.end()) {
-    LockOwner& owner = at->second;
-    Waiter* found = nullptr;
-    for (const Arrival queued : owner.waiting) {
-      Waiter& waiter = waiters.at(queued);
-      const auto& asked = std::get<LockRequested>(waiter.body);
-      if (waiter.files.front() == file && asked.element == event.element) found = &waiter;
-    }
-    if (found) {
-      cancel(*found, Status::cancelled);
-    } else if (file->locks.covers(owner, event.element.range, LockMode::shared)) {
-      status = Status::denied;  // too late: the client has to unlock what it was granted
-    }
-  }
-  reply(event.request, status);
-}
-
-// ---- Testing -----------------------------------------------------------------------------------
-
-Outcome State::attempt(const LockTested& event, Arrival) {
-  Client* client = find_client(event.client);
-  if (!client) {
-    reply(event.request, Status::unknown_client);
-    return {};
-  }
-  touch_lease(*client);
-  File* file = find_file(event.file);
-  if (!file) {
-    reply(event.request, Status::ok);
-    return {};
-  }
-  Asker asker;
-  asker.client = client;
-  const Need need{file, Cause::test_lock};
-  Outcome outcome = break_rights(asker, {&need, 1});
-  if (outcome.wait_for == WaitFor::grace) return wait_for_grace(event.request, *client);
-  if (!outcome.done()) return outcome;
-  const LockOwner* owner = find_owner(event.client, event.open, event.owner);
-  const HeldLock* held = clashing_lock(*file, owner, event.element);
-  while (held && expired_holder(find_client(held->owner->client))) {
-    held = clashing_lock(*file, owner, event.element);
-  }
-  if (held && held->recovered) return wait_for_grace(event.request, *client);
-  if (held) {
-    reply(event.request, Status::denied, holder_of(*held));
-  } else if (const QueuedLock* kept =
-                 clashing_waiter(*file, owner, event.element, kNotQueued, true)) {
-    reply(event.request, Status::denied, holder_of(*kept));
-  } else {
-    reply(event.request, Status::ok);
-  }
-  return {};
 }
 
 }  // namespace lockstep::core

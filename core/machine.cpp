@@ -7,11 +7,21 @@
 
 namespace lockstep::core {
 
+/// Whoever asks for something is alive: a request renews its client's lease when it arrives.
+template <class Body>
+void State::renew_by(const Body& body) {
+  if constexpr (requires { body.request, body.client; }) {
+    if (Client* client = find_client(body.client)) touch_lease(*client);
+  } else if constexpr (requires { body.request, body.open; }) {
+    if (auto at = opens.find(body.open); at != opens.end()) touch_lease(*at->second.client);
+  }
+}
+
 void State::apply(const Event& event, Effects& out) {
   out_ = &out;
   now = std::max(now, event.now);
   fire_due_timers();
-  std::visit([this](const auto& body) { on(body); }, event.body);
+  std::visit([this](const auto& body) { renew_by(body), on(body); }, event.body);
   settle();
   tidy();
   out_ = nullptr;

@@ -43,16 +43,17 @@ Outcome State::attempt(const OpenRequested& event, Arrival) {
   };
   Client* client = find_client(event.client);
   if (!client) return refuse(Status::unknown_client);
-  touch_lease(*client);
-  if (client->opens >= limits.opens_per_client_max || opens.size() >= limits.opens_max) {
-    return refuse(Status::limit);
-  }
   const bool smb = client->protocol == Protocol::smb;
   const bool leased = event.wish.flavour == Flavour::lease;
-  if (journal_failed && (!smb || leased)) return refuse(Status::journal_failed);
-
   File& file = this->file(event.file);
   untidy(file);
+  const bool by_itself = smb && grace && recovered_open(file, *client, event) != nullptr;
+  const bool has_it = smb ? by_itself : open_of_owner(file, *client, event.owner) != nullptr;
+  if (!has_it &&
+      (client->opens >= limits.opens_per_client_max || opens.size() >= limits.opens_max)) {
+    return refuse(Status::limit);
+  }
+  if (journal_failed && (!smb || leased)) return refuse(Status::journal_failed);
   if (file.delete_pending) return refuse(Status::delete_pending);
   Asker asker;
   asker.client = client;
@@ -64,9 +65,12 @@ Outcome State::attempt(const OpenRequested& event, Arrival) {
   }
   if (is_nfs4(client->protocol)) asker.open = open_of_owner(file, *client, event.owner);
 
-  const bool by_itself = smb && grace && recovered_open(file, *client, event) != nullptr;
   if (event.reclaim == Reclaim::previous || by_itself) return reclaim_open(event, *client, file);
-  if (grace_gates(*client)) return wait_for_grace(event.request, *client);
+  // Its own right is on record, but this is not the open that it was held with.
+  const bool own_unclaimed = grace && std::ranges::any_of(file.rights, [&](const auto& item) {
+                               return item.second->recovered && is_own(*item.second, asker);
+                             });
+  if (own_unclaimed || grace_gates(*client)) return wait_for_grace(event.request, *client);
 
   if (!event.attributes_only || event.overwrite) {
     const Open* replaced =
@@ -168,6 +172,32 @@ void State::put_open_record(Open& open) {
   persist(record_of(open));
 }
 
+/// The locks that stand and fall with an open: all of an SMB open, those made through it of NFSv4.
+void State::release_locks_of(Open& open) {
+  File& file = *open.file;
+  if (open.client->protocol == Protocol::smb) {
+    auto owner = owners.find(std::make_tuple(open.client->id, open.id, std::string()));
+    if (owner == owners.end()) return;
+    release_locks(file, owner->second);
+    return tidy(owner->second);
+  }
+  if (!is_nfs4(open.client->protocol) || open.client->locks == 0) return;
+  std::vector<HeldLock> through;
+  file.locks.visit_all([&](const HeldLock& lock) {
+    if (!lock.owner->smb() && lock.through == open.id) through.push_back(lock);
+  });
+  std::set<std::string> names;
+  for (const HeldLock& lock : through) {
+    LockChanges changes;
+    file.locks.clear(&file, *lock.owner, lock.range, next_lock, changes);
+    lock_changed(file, changes, lock.owner);
+    names.insert(lock.owner->name);
+  }
+  for (const std::string& name : names) {
+    tidy(owners.at(std::make_tuple(open.client->id, OpenId{}, name)));
+  }
+}
+
 void State::close(Open& open) {
   File& file = *open.file;
   std::vector<Waiter*> parked_by_it;
@@ -185,22 +215,7 @@ void State::close(Open& open) {
   }
   for (Waiter* waiter : parked_by_it) cancel(*waiter, Status::closed);
 
-  std::vector<LockOwner*> its_owners;
-  if (open.client->protocol == Protocol::smb) {
-    auto owner = owners.find(std::make_tuple(open.client->id, open.id, std::string()));
-    if (owner != owners.end()) its_owners.push_back(&owner->second);
-  } else if (is_nfs4(open.client->protocol)) {
-    for (auto at = owners.lower_bound(std::make_tuple(open.client->id, OpenId{}, std::string()));
-         at != owners.end() && std::get<0>(at->first) == open.client->id; ++at) {
-      LockOwner::Holding* holding = at->second.holding(&file);
-      if (holding && holding->through == open.id) its_owners.push_back(&at->second);
-    }
-  }
-  for (LockOwner* owner : its_owners) {
-    release_locks(file, *owner);
-    tidy(*owner);
-  }
-
+  release_locks_of(open);
   count_open(open, false);
   if (open.on_record) erase_record(record_of(open));
   if (Right* right = open.right) {
@@ -225,13 +240,14 @@ void State::on(const OpenClosed& event) {
   auto at = opens.find(event.open);
   if (at == opens.end()) return reply(event.request, Status::unknown_open);
   File& file = *at->second.file;
-  touch_lease(*at->second.client);
-  const bool smb = at->second.client->protocol == Protocol::smb;
+  Client& client = *at->second.client;
+  const bool smb = client.protocol == Protocol::smb;
   const bool remove = smb && file.delete_pending && file.smb_opens == 1 && !file.removing;
   close(at->second);
   if (remove) {
     file.delete_pending = true;
     file.removing = event.request;
+    start_access({event.request, &client, {}, {}, {{&file, Operation::remove}}, Range::whole()});
   }
   reply(event.request, Status::ok, CloseReply{remove});
 }
@@ -250,7 +266,6 @@ void State::on(const OpenDowngraded& event) {
   auto at = opens.find(event.open);
   if (at == opens.end()) return reply(event.request, Status::unknown_open);
   Open& open = at->second;
-  touch_lease(*open.client);
   Access access, deny;
   std::vector<std::pair<Access, Access>> kept;
   for (const auto& [asked_access, asked_deny] : open.asked) {

@@ -5,8 +5,6 @@
 
 namespace lockstep::core {
 
-namespace {
-
 /// The states that are granted: none, R, RH, RW, RWH (oplocks: no RH; delegations: R, RW).
 Rights normalised(Flavour flavour, Rights rights) {
   if (!rights.has(RightBit::read)) return kNoRights;
@@ -26,6 +24,8 @@ Rights normalised(Flavour flavour, Rights rights) {
   }
   return kNoRights;
 }
+
+namespace {
 
 bool goes_on_record(Flavour flavour) {
   return flavour == Flavour::lease || flavour == Flavour::delegation;
@@ -68,6 +68,7 @@ void State::begin_break(Right& right, const Breaking& how, Cause cause, const As
   right.deadline = now + (delegated ? limits.delegation_timeout : limits.break_timeout);
   set_timer(right.deadline, TimerKind::brk, right.id.value);
   // What completes a break passes the queue: the holder's own lock requests may go now.
+  if (right.file->parked(WaitFor::locks) == 0) return;
   for (const Arrival arrival : right.file->waiters) {
     const Waiter& waiter = waiters.at(arrival);
     if (waiter.client == right.client && waiter.wait_for == WaitFor::locks) wake(arrival);
@@ -77,7 +78,7 @@ void State::begin_break(Right& right, const Breaking& how, Cause cause, const As
 /// The break is over, however it ended: those who waited for it and nothing else are judged again.
 void State::end_break(Right& right) {
   if (!right.breaking) return;
-  right.breaking = false;
+  right.breaking = right.acked = false;
   right.to = kNoRights;
   drop_timer(right.deadline, TimerKind::brk, right.id.value);
   right.deadline = kNever;
@@ -180,12 +181,40 @@ void State::on(const BreakAcknowledged& event) {
     if (lease != leases.end()) right = lease->second;
   }
   if (!right) return reply(event.request, Status::unknown_right);
-  if (!right->breaking) return reply(event.request, Status::not_breaking);
+  if (!right->breaking || right->acked) return reply(event.request, Status::not_breaking);
   if (!right->to.contains(event.rights)) return reply(event.request, Status::ack_exceeds);
-  set_rights(*right, event.rights);
-  end_break(*right);
-  reply(event.request, Status::ok, AckReply{event.rights});
-  if (event.rights.empty() && right->flavour == Flavour::oplock) drop_right(*right);
+  const Rights left = normalised(right->flavour, event.rights);
+  right->acked = true;
+  right->acked_rights = left;
+  if (!flushing(*right)) finish_break(*right);
+  reply(event.request, Status::ok, AckReply{left});
+}
+
+/// Whether writes under this right are under way.
+bool State::flushing(const Right& right) {
+  return std::ranges::any_of(right.file->accesses, [&](const InFlight* access) {
+    return access->own_right == right.id &&
+           std::ranges::any_of(access->targets, [&](const auto& target) {
+             return target.first == right.file &&
+                    (target.second == Operation::write || target.second == Operation::set_size);
+           });
+  });
+}
+
+/// The acknowledgment takes effect.
+void State::finish_break(Right& right) {
+  set_rights(right, right.acked_rights);
+  end_break(right);
+  if (right.rights.empty() && right.flavour == Flavour::oplock) drop_right(right);
+}
+
+/// Writes on this file have ended: acknowledged breaks that waited for them take effect.
+void State::finish_breaks(const File& file) {
+  std::vector<Right*> finished;
+  for (const auto& [id, right] : file.rights) {
+    if (right->acked && !flushing(*right)) finished.push_back(right);
+  }
+  for (Right* right : finished) finish_break(*right);
 }
 
 void State::on(const RightReturned& event) {
@@ -301,12 +330,12 @@ Rights State::reduce(const File& file, const Asker& asker, const OpenRequested& 
     }
   }
   allowed = normalised(flavour, allowed);
-  return reduce_by_traffic(file, asker, flavour, allowed);
+  return reduce_by_traffic(file, asker, event, flavour, allowed);
 }
 
 /// What is under way or was just put off must not meet a new right that would break for it.
-Rights State::reduce_by_traffic(const File& file, const Asker& asker, Flavour flavour,
-                                Rights asked) {
+Rights State::reduce_by_traffic(const File& file, const Asker& asker, const OpenRequested& event,
+                                Flavour flavour, Rights asked) {
   Rights allowed = asked;
   auto by = [&](Cause cause) {
     while (!allowed.empty()) {
@@ -315,21 +344,34 @@ Rights State::reduce_by_traffic(const File& file, const Asker& asker, Flavour fl
       allowed = normalised(flavour, allowed & breaking.to);
     }
   };
+  auto own = [&](const InFlight& access) {
+    if (asker.own) return access.own_right == asker.own->id;
+    const bool anonymous = asker.client->protocol == Protocol::nfs40 && !access.open;
+    return flavour == Flavour::delegation && access.client == asker.client && !anonymous;
+  };
   for (const InFlight* access : file.accesses) {
-    const bool own = asker.own ? access->own_right == asker.own->id
-                               : flavour == Flavour::delegation && access->client == asker.client;
-    if (own || !access->client) continue;
+    if (own(*access)) continue;
     for (const auto& [target, operation] : access->targets) {
-      if (target != &file) continue;
-      const auto cause = cause_of(operation, Policy{}, access->client->protocol);
-      if (cause) by(*cause);
+      if (target != &file || operation == Operation::rename_ancestor) continue;
+      if (const auto cause = cause_of(operation, Policy{}, Protocol::nfs3)) by(*cause);
     }
   }
-  for (const Arrival arrival : file.waiters) {
-    Waiter& waiter = waiters.at(arrival);
-    if (waiter.wait_for != WaitFor::breaks || waiter.client == asker.client) continue;
-    for (const Need& need : needs_of(waiter.body)) {
-      if (need.file == &file) by(need.cause);
+  for (const FileId& directory : event.ancestors) {
+    File* above = find_file(directory);
+    if (!above) continue;
+    for (const InFlight* access : above->accesses) {
+      const std::pair renamed{above, Operation::rename_ancestor};
+      const bool on_the_way = std::ranges::find(access->targets, renamed) != access->targets.end();
+      if (on_the_way && !own(*access)) by(Cause::rename);
+    }
+  }
+  if (file.parked(WaitFor::breaks) > 0) {
+    for (const Arrival arrival : file.waiters) {
+      const Waiter& waiter = waiters.at(arrival);
+      if (waiter.wait_for != WaitFor::breaks || waiter.client == asker.client) continue;
+      for (const Need& need : needs_of(waiter.body)) {
+        if (need.file == &file) by(need.cause);
+      }
     }
   }
   for (const Bar& bar : file.bars) {

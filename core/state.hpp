@@ -38,6 +38,7 @@ struct Need {
 
 /// A right that stands in the way, and what the table says of it.
 struct InTheWay {
+  RightId id;
   Right* right = nullptr;
   Breaking breaking;
   Cause cause = Cause::read;
@@ -82,6 +83,7 @@ class State {
   std::uint64_t epoch = 0;
   std::uint64_t next_client = 0, next_open = 0, next_right = 0, next_lock = 0;
   Arrival next_arrival = 0;
+  std::uint64_t locks_held = 0;
   bool journal_failed = false;
   bool grace = false;
   Nanos grace_until = 0;
@@ -110,6 +112,7 @@ class State {
                                 LockElement element) const;
   const QueuedLock* clashing_waiter(const File& file, const LockOwner* owner, LockElement element,
                                     Arrival before, bool reserved_only) const;
+  bool passes_queue(const File& file, const LockOwner& owner, LockElement element) const;
   const Open* share_clash(const File& file, Access access, Access deny, const Open* except) const;
   const HeldLock* io_clash(const File& file, const Asker& asker,
                            const AccessRequested& request) const;
@@ -177,6 +180,8 @@ class State {
   void forget(Client& client);
   void expire(Client& client);
   void touch_lease(Client& client);
+  template <class Body>
+  void renew_by(const Body& body);
   void lease_ended(Client& client);
 
   // ---- conflict.cpp
@@ -187,12 +192,16 @@ class State {
   void begin_break(Right& right, const Breaking& how, Cause cause, const Asker& asker);
   void end_break(Right& right);
   void set_rights(Right& right, Rights rights_now);
+  static bool flushing(const Right& right);
+  void finish_break(Right& right);
+  void finish_breaks(const File& file);
   void drop_right(Right& right);
   void revoke(Right& right, LeaveReason reason);
   Right* grant_right(Open& open, const OpenRequested& event, const Asker& asker, OpenReply& answer);
   Rights reduce(const File& file, const Asker& asker, const OpenRequested& event, Flavour flavour,
                 Rights asked);
-  Rights reduce_by_traffic(const File& file, const Asker& asker, Flavour flavour, Rights asked);
+  Rights reduce_by_traffic(const File& file, const Asker& asker, const OpenRequested& event,
+                           Flavour flavour, Rights asked);
   Right& add_right(File& file, Client& client, const Wish& wish, Rights granted);
   void put_right_record(Right& right);
   void add_bars(const Waiter& waiter);
@@ -204,6 +213,7 @@ class State {
   Open& add_open(File& file, Client& client, OpenId id);
   void count_open(Open& open, bool in);
   void close(Open& open);
+  void release_locks_of(Open& open);
   void put_open_record(Open& open);
   Open* open_of_owner(File& file, const Client& client, std::string_view owner);
 
@@ -216,7 +226,8 @@ class State {
   Outcome wait_or_deny(const LockRequested& event, Arrival arrival, File& file, LockOwner& owner,
                        const LockElement& element, Holder holder);
   Outcome grant_lock(const LockRequested& event, Arrival arrival, File& file, LockOwner& owner);
-  void take_from_queue(LockOwner& owner, File& file, Range range, bool exact);
+  void take_from_queue(LockOwner& owner, File& file, Range range);
+  void use_up_turns(LockOwner& owner, File& file, const LockElement& taken);
   bool on_record(const Client& client, OpenId open) const;
   void answer(const LockRequested& event, Arrival arrival, Status status, ReplyBody body = {});
   void lock_changed(File& file, const LockChanges& changes, const LockOwner* by);
@@ -238,6 +249,8 @@ class State {
   // ---- waiters.cpp
   template <class Request>
   void run(const Request& request);
+  bool queue_is_full(const WaitingRequest& body);
+  Client& client_of(const WaitingRequest& body);
   void park(Waiter waiter, Outcome outcome);
   void wait(Waiter& waiter, Outcome outcome);
   void judge_again(Arrival arrival);
@@ -274,6 +287,7 @@ class State {
   bool may_reclaim(const Client& client) const;
 
   Effects* out_ = nullptr;
+  LockChanges changes_;  ///< of the LOCK or UNLOCK that runs, kept for its memory
   std::set<Arrival> woken_;
   /// Owners with waiters that were granted something past the queue: that may close a cycle.
   std::vector<std::tuple<ClientId, OpenId, std::string>> bypassed_;
@@ -284,6 +298,8 @@ class State {
 
 /// The cause of an operation on the file itself; nothing when it breaks no right.
 std::optional<Cause> cause_of(Operation operation, const Policy& policy, Protocol protocol);
+/// What is left of rights that are not granted as they are asked for or acknowledged.
+Rights normalised(Flavour flavour, Rights rights);
 ConflictSeen::Trigger trigger_of(Cause cause);
 ConflictSeen::Thing thing_of(Flavour flavour);
 constexpr bool crosses(Protocol a, Protocol b) { return is_nfs(a) != is_nfs(b); }

@@ -99,8 +99,7 @@ FileView State::view_of(const File& file) const {
   file.locks.visit_all([&](const HeldLock& lock) {
     LockView held;
     held.client = lock.owner->client;
-    const LockOwner::Holding* holding = lock.owner->holding(&file);
-    held.open = lock.owner->smb() ? lock.owner->open : holding ? holding->through : OpenId{};
+    held.open = lock.owner->smb() ? lock.owner->open : lock.through;
     held.owner = lock.owner->name;
     held.range = lock.range;
     held.mode = lock.mode;

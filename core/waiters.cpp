@@ -9,11 +9,31 @@ template <class Request>
 void State::run(const Request& request) {
   Outcome outcome = attempt(request, kNotQueued);
   if (outcome.done()) return;
+  if (queue_is_full(request)) return reply(request.request, Status::limit);
   Waiter waiter;
   waiter.request = request.request;
   waiter.since = now;
   waiter.body = request;
   park(std::move(waiter), std::move(outcome));
+}
+
+bool State::queue_is_full(const WaitingRequest& body) {
+  for (const Need& need : needs_of(body)) {
+    if (need.file->waiters.size() >= limits.waiters_per_file_max) return true;
+    break;
+  }
+  return client_of(body).waiters >= limits.waiters_per_client_max;
+}
+
+Client& State::client_of(const WaitingRequest& body) {
+  return std::visit(
+      [this](const auto& request) -> Client& {
+        if constexpr (requires { request.client; })
+          return clients.at(request.client);
+        else
+          return *opens.at(request.open).client;
+      },
+      body);
 }
 
 template void State::run(const OpenRequested&);
@@ -68,21 +88,16 @@ std::vector<Need> State::needs_of(const WaitingRequest& body) {
 void State::park(Waiter waiter, Outcome outcome) {
   waiter.arrival = ++next_arrival;
   const Arrival arrival = waiter.arrival;
-  const ClientId client_id = std::visit(
-      [this](const auto& request) {
-        if constexpr (requires { request.client; })
-          return request.client;
-        else
-          return opens.at(request.open).client->id;
-      },
-      waiter.body);
-  waiter.client = &clients.at(client_id);
+  waiter.client = &client_of(waiter.body);
   for (const Need& need : needs_of(waiter.body)) {
     if (std::ranges::find(waiter.files, need.file) == waiter.files.end()) {
       waiter.files.push_back(need.file);
     }
   }
-  for (File* file : waiter.files) file->waiters.push_back(arrival);
+  for (File* file : waiter.files) {
+    file->waiters.insert(arrival);
+    ++file->parked(waiter.wait_for);
+  }
   ++waiter.client->waiters;
   parked[waiter.request] = arrival;
   Waiter& kept = waiters.emplace(arrival, std::move(waiter)).first->second;
@@ -104,6 +119,10 @@ void State::wait(Waiter& waiter, Outcome outcome) {
   const bool callback = lock && lock->wait == Wait::callback;
   drop_timer(waiter.until, waiter.told ? TimerKind::reservation : TimerKind::patience,
              waiter.arrival);
+  for (File* file : waiter.files) {
+    --file->parked(waiter.wait_for);
+    ++file->parked(outcome.wait_for);
+  }
   waiter.wait_for = outcome.wait_for;
   waiter.breaks_left = 0;
   for (Right* right : outcome.breaks) {
@@ -118,18 +137,16 @@ void State::wait(Waiter& waiter, Outcome outcome) {
   }
   const bool endless = callback || (in_queue && outcome.wait_for == WaitFor::locks);
   waiter.until = endless ? kNever : patience_of(waiter.body);
-  if (!waiter.announced) {
-    if (callback) {
-      reply(waiter.request, Status::blocked);
-    } else if (waiter.until <= now) {
-      return patience_ended(waiter);
-    } else if (!(lock && lock->wait == Wait::reserve && outcome.wait_for == WaitFor::locks)) {
-      emit(Parked{waiter.request});
-    }
-    const bool reserve_parked = lock && lock->wait == Wait::reserve;
-    waiter.announced = !reserve_parked || outcome.wait_for == WaitFor::locks;
+  if (lock && lock->wait == Wait::reserve && outcome.wait_for == WaitFor::locks) {
+    waiter.announced = waiter.answered = true;  // `denied` was said when it was judged
+  } else if (callback && !waiter.answered) {
+    reply(waiter.request, Status::blocked);
+    waiter.announced = waiter.answered = true;
   } else if (waiter.until <= now) {
     return patience_ended(waiter);
+  } else if (!waiter.announced) {
+    emit(Parked{waiter.request});
+    waiter.announced = true;
   }
   set_timer(waiter.until, TimerKind::patience, waiter.arrival);
 }
@@ -153,7 +170,8 @@ void State::remove_waiter(Waiter& waiter) {
   drop_timer(waiter.until, waiter.told ? TimerKind::reservation : TimerKind::patience,
              waiter.arrival);
   for (File* file : waiter.files) {
-    std::erase(file->waiters, waiter.arrival);
+    file->waiters.erase(waiter.arrival);
+    --file->parked(waiter.wait_for);
     untidy(*file);
   }
   const LockRequested* lock = lock_of(waiter);
@@ -176,9 +194,7 @@ void State::remove_waiter(Waiter& waiter) {
 /// Leaves the queue without what it asked for: those behind it may go now.
 void State::cancel(Waiter& waiter, Status status, ReplyBody body) {
   const LockRequested* lock = lock_of(waiter);
-  const bool had_reply =
-      lock && waiter.announced && (lock->wait == Wait::callback || lock->wait == Wait::reserve);
-  if (!had_reply) reply(waiter.request, status, std::move(body));
+  if (!waiter.answered) reply(waiter.request, status, std::move(body));
   File* file = waiter.files.empty() ? nullptr : waiter.files.front();
   const bool queued = lock && lock->wait != Wait::none;
   const Range range = queued ? lock->element.range : Range{};
@@ -189,7 +205,6 @@ void State::cancel(Waiter& waiter, Status status, ReplyBody body) {
 void State::patience_ended(Waiter& waiter) {
   if (waiter.told) return cancel(waiter, Status::cancelled);
   if (waiter.wait_for == WaitFor::grace) return cancel(waiter, Status::grace);
-  add_bars(waiter);
   ReplyBody body;
   if (lock_of(waiter) || std::holds_alternative<LockTested>(waiter.body)) {
     // NLM TEST has no "later": its answer names the right that is still being broken.
@@ -202,6 +217,7 @@ void State::patience_ended(Waiter& waiter) {
   const bool test = waiter.client->protocol == Protocol::nlm &&
                     std::holds_alternative<LockTested>(waiter.body) &&
                     std::holds_alternative<Holder>(body);
+  if (!test) add_bars(waiter);
   cancel(waiter, test ? Status::denied : Status::later, std::move(body));
 }
 
@@ -220,6 +236,7 @@ void State::wake_range(const File& file, Range range) {
 }
 
 void State::wake_accesses(const File& file) {
+  if (file.parked(WaitFor::accesses) == 0) return;
   for (const Arrival arrival : file.waiters) {
     if (waiters.at(arrival).wait_for == WaitFor::accesses) wake(arrival);
   }

@@ -14,8 +14,11 @@ std::vector<const LockOwner*> State::blockers(const File& file, const LockOwner&
     if (lock.owner != &owner && clash(lock.mode, element.mode)) found.push_back(lock.owner);
     return true;
   });
+  if (file.lock_queue.empty()) return found;
+  const bool passes = passes_queue(file, owner, element);
   file.lock_queue.visit_overlaps(element.range, [&](const QueuedLock& queued) {
-    if (queued.owner != &owner && queued.id < arrival && clash(queued.mode, element.mode)) {
+    if (queued.owner == &owner || !clash(queued.mode, element.mode)) return true;
+    if ((queued.id < arrival && !passes) || waiters.at(queued.id).told) {
       found.push_back(queued.owner);
     }
     return true;

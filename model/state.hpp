@@ -1,6 +1,9 @@
-// The state of the reference machine: flat lists, nothing indexed, nothing cached.
+// The state of the reference machine: flat lists, nothing indexed, nothing cached. What is made
+// durable of a thing is its base.
 #pragma once
 
+#include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 #include <variant>
@@ -10,67 +13,41 @@
 #include "core/effect.hpp"
 #include "core/event.hpp"
 #include "core/limits.hpp"
+#include "core/view.hpp"
 
 namespace lockstep::model {
 
 using namespace core;  // NOLINT: the vocabulary is all that is shared, and all of it is used
 
-struct Client {
-  ClientId id;
-  Protocol protocol = Protocol::nlm;
-  std::string identity, address, label;
+struct Client : ClientRecord {
   Nanos lease = 0;             ///< 0: none
-  Nanos lease_until = kNever;  ///< when it ends, or (courtesy) ended
-  bool courtesy = false, lost_state = false, callback_up = false;
+  Nanos lease_until = kNever;  ///< when it ends; in courtesy: when that ends
+  bool courtesy = false, callback_up = false;
   bool arrived = false;   ///< showed itself in this run
   bool restored = false;  ///< comes from the journal
   bool roster = false;    ///< and had state there
   bool complete = false;  ///< said RECLAIM_COMPLETE
   bool on_record = false;
-  std::int32_t host_state = 0;
 };
-
-struct Open {
-  OpenId id;
-  ClientId client;
-  FileId file;
-  std::string owner;
-  Access access, deny;
+struct Open : OpenRecord {
   bool attributes_only = false;
-  std::vector<std::pair<Access, Access>> parts;  ///< the OPENs that make it up (OPEN_DOWNGRADE)
-  std::vector<FileId> ancestors;
-  RightId right;
-  bool recovered = false;           ///< on record, not reclaimed yet
-  bool reclaimed = false;           ///< was recovered
-  Access claim_access, claim_deny;  ///< what the record allows to reclaim
+  std::vector<std::pair<Access, Access>> parts =
+      {};  ///< the OPENs that make it up (OPEN_DOWNGRADE)
+  std::vector<FileId> ancestors = {};
+  bool recovered = false;                     ///< on record, not reclaimed yet
+  bool reclaimed = false;                     ///< was recovered
+  Access claim_access = {}, claim_deny = {};  ///< what the record allows to reclaim
 };
-
-struct Lock {
-  std::uint64_t id = 0;
-  ClientId client;
-  OpenId open;
-  std::string owner;
-  FileId file;
-  Range range;
-  LockMode mode = LockMode::exclusive;
+struct Lock : LockRecord {
   bool recovered = false;
   Nanos since = 0;
 };
-
-struct Right {
-  RightId id;
-  ClientId client;
-  FileId file;
-  Flavour flavour = Flavour::lease;
-  LeaseKey key;
-  OpenId open;
-  Rights rights;
-  bool version2 = false;
-  std::uint16_t epoch = 0;
+struct Right : RightRecord {
+  OpenId open = {};  ///< oplocks
   bool recovered = false;
   Nanos since = 0;
   bool breaking = false;
-  Rights to;
+  Rights to = {};
   Nanos deadline = kNever;
 };
 
@@ -79,37 +56,18 @@ using Request =
     std::variant<OpenRequested, LockRequested, LockTested, AccessRequested, DispositionSet>;
 
 struct Waiter {
-  std::uint64_t arrival = 0;  ///< 0: not in the queue
   Request request;
+  std::uint64_t arrival = 0;  ///< 0: not in the queue
   bool for_breaks = false, for_locks = false, for_accesses = false, for_grace = false;
-  std::vector<RightId> breaks;
-  bool clashed = false;    ///< waits for the end of breaks that a clash of deny modes began
-  bool announced = false;  ///< Parked was said
-  bool answered = false;   ///< blocked (callback), denied (reserve)
-  bool told = false;
+  std::vector<RightId> breaks = {};
+  std::vector<FileId> files = {};  ///< where it waits
+  bool announced = false;          ///< Parked was said
+  bool answered = false;           ///< blocked (callback), denied (reserve)
+  bool told = false;               ///< its turn came, the range is kept
   Nanos since = 0, until = kNever;
-};
 
-struct PendingGrant {
-  RequestId grant;
-  ClientId client;
-  std::string owner;
-  FileId file;
-  LockElement element;
-  std::vector<std::pair<Range, bool>>
-      undo;  ///< what a refusal puts back: true to shared, else freed
-};
-
-struct Bar {
-  FileId file;
-  ClientId client;
-  Cause cause = Cause::read;
-  Nanos until = 0;
-};
-
-struct Backoff {
-  FileId file;
-  Nanos until = 0;
+  const LockRequested* lock() const { return std::get_if<LockRequested>(&request); }
+  bool queued() const { return lock() != nullptr && lock()->wait != Wait::none; }
 };
 
 /// A request reduced to what it needs.
@@ -118,9 +76,9 @@ struct Asked {
   ClientId client;
   Protocol protocol = Protocol::nfs3;
   OpenId open;
-  std::string owner;
-  bool keyed = false;
+  bool keyed = false;  ///< it runs under the lease of `key`
   LeaseKey key, parent_key;
+  bool anonymous = false;  ///< NFSv4.0 without a stateid: breaks everybody's
   struct Touch {
     FileId file;
     Cause cause = Cause::read;
@@ -129,24 +87,74 @@ struct Asked {
   };
   std::vector<Touch> touches;
   Nanos patience = kNever;
-  Policy policy;
   Wait wait = Wait::none;
 };
-
 struct AccessInFlight {
   Asked asked;         ///< as it was let through
   Asked::Touch touch;  ///< one of its targets
   Range range;
   bool removes_name = false;  ///< the last close of a file that was to go
 };
+struct PendingGrant {
+  RequestId grant;
+  ClientId client;
+  std::string owner;
+  FileId file;
+  LockElement element;
+  std::vector<std::pair<Range, bool>> undo;  ///< what a refusal puts back: true shared, else free
+};
+struct Bar : BarView {
+  FileId file;
+};
+struct Backoff {
+  FileId file;
+  Nanos until = 0;
+};
+
+/// Who owns ranges: the open for SMB, the client's lock owner for the others.
+struct Owner {
+  ClientId client;
+  OpenId open;
+  std::string name;
+  auto operator<=>(const Owner&) const = default;
+};
 
 struct Verdict {
-  enum class Kind { go, refused, parked } kind = Kind::go;
+  enum class Kind { refused, breaks, locks, accesses, grace } kind = Kind::refused;
   Status status = Status::ok;
-  ReplyBody body;
-  enum class For { breaks, locks, accesses, grace } what = For::breaks;
-  std::vector<RightId> breaks;
-  bool clashed = false;
+  ReplyBody body = {};
+  std::vector<RightId> breaks = {};
 };
+/// Nothing: the next step decides, or the request goes.
+using Judged = std::optional<Verdict>;
+
+template <class List, class Which>
+auto* find(List& list, Which which) {
+  decltype(&list[0]) found = nullptr;
+  for (auto& each : list)
+    if (found == nullptr && which(each)) found = &each;
+  return found;
+}
+template <class List, class Which>
+bool any(const List& list, Which which) {
+  return find(list, which) != nullptr;
+}
+/// Copies, so that the list may change while they are gone through.
+template <class List, class Which>
+List all(const List& list, Which which) {
+  List found;
+  for (const auto& each : list)
+    if (which(each)) found.push_back(each);
+  return found;
+}
+template <class Thing>
+bool among(const std::vector<Thing>& list, const Thing& thing) {
+  return any(list, [&](const Thing& each) { return each == thing; });
+}
+
+constexpr bool is_lease(Flavour f) { return f == Flavour::lease || f == Flavour::directory_lease; }
+constexpr bool is_delegation(Flavour f) {
+  return f == Flavour::delegation || f == Flavour::directory_delegation;
+}
 
 }  // namespace lockstep::model

@@ -47,31 +47,41 @@ CutOff(e, t) == {c \in Clients : [what |-> "revoked", client |-> c] \in {t.out[n
                       THEN {e.client} ELSE {})
 Opened(t, c) == t.state.opens[c] > opens[c]
 
-Sends(e, t) ==
-  LET gone == CutOff(e, t)
-      newLetter(c) == IF c \in gone THEN NoLetter
-                      ELSE IF BreaksTo(t, c) # {}
-                      THEN LET n == CHOOSE n \in BreaksTo(t, c) : TRUE
-                           IN  [to |-> t.out[n].to, ack |-> t.out[n].ack]
-                      ELSE IF Opened(t, c) /\ ~letter[c].ack THEN NoLetter ELSE letter[c]
-      (* the right as granted: before the break that was sent in the same step *)
-      granted(c) == IF t.state.brk[c] # None \/ BreaksTo(t, c) = {} THEN t.state.right[c] ELSE belief[c]
-      readLetter(c) == Opened(t, c) /\ letter[c] # NoLetter /\ ~letter[c].ack
-  IN  /\ letter' = [c \in Clients |-> newLetter(c)]
-      /\ belief' = [c \in Clients |-> IF c \in gone THEN {}
-                                      ELSE IF Opened(t, c) THEN granted(c) ELSE belief[c]]
-      /\ due'    = [c \in Clients |-> IF c \in gone THEN None ELSE due[c]]
-      /\ cache'  = [c \in Clients |-> IF c \in gone \/ readLetter(c) THEN NoCopy ELSE cache[c]]
-      /\ dirty'  = dirty \ gone
-      /\ floor'  = [c \in Clients |-> IF newLetter(c) # NoLetter /\ letter[c] = NoLetter THEN data ELSE floor[c]]
-      /\ UNCHANGED <<data, written, seen>>
+LetterAfter(e, t, c) ==
+  IF c \in CutOff(e, t) THEN NoLetter
+  ELSE IF BreaksTo(t, c) # {}
+  THEN LET n == CHOOSE n \in BreaksTo(t, c) : TRUE IN [to |-> t.out[n].to, ack |-> t.out[n].ack]
+  ELSE IF Opened(t, c) /\ ~letter[c].ack THEN NoLetter ELSE letter[c]
+BeliefAfter(e, t, c) ==
+  IF c \in CutOff(e, t) THEN {}
+  ELSE IF e.type = "BreakAcknowledged" /\ c = e.client THEN e.rights
+  ELSE IF e.type = "RightReturned" /\ c = e.client THEN {}
+  ELSE IF ~Opened(t, c) THEN belief[c]
+  ELSE IF t.state.brk[c] # None \/ BreaksTo(t, c) = {} THEN t.state.right[c] ELSE belief[c]
+(* What a client keeps after what it heard; dirty data stays until flushed.*)
+CacheAfter(e, t, c) ==
+  IF \/ c \in CutOff(e, t)
+     \/ Opened(t, c) /\ letter[c] # NoLetter /\ ~letter[c].ack
+     \/ "R" \notin BeliefAfter(e, t, c) /\ c \notin dirty
+  THEN NoCopy ELSE cache[c]
+
+Letters(e, t) ==
+  /\ letter' = [c \in Clients |-> LetterAfter(e, t, c)]
+  /\ belief' = [c \in Clients |-> BeliefAfter(e, t, c)]
+  /\ due'    = [c \in Clients |-> IF c \in CutOff(e, t)
+                    \/ (e.type \in {"BreakAcknowledged", "RightReturned"} /\ c = e.client) THEN None ELSE due[c]]
+  /\ floor'  = [c \in Clients |-> IF LetterAfter(e, t, c) # NoLetter /\ letter[c] = NoLetter
+                                  THEN data' ELSE floor[c]]
 
 (* What honest clients ask of the server, beyond Fair: dirty data is       *)
 (* flushed before anything else; a break is answered when it has arrived   *)
 (* and what it takes is flushed.                                           *)
 Honest(e) ==
   CASE e.type \in {"BreakAcknowledged", "RightReturned"} ->
-         /\ due[e.client] # None /\ e.client \notin dirty /\ ~Busy(State, e.client)
+         (* what is dirty is at least on its way: the acknowledgment may overtake the reply *)
+         /\ due[e.client] # None
+         /\ e.client \in dirty => [client |-> e.client, what |-> "write"] \in inflight /\ IsSmb(e.client)
+         /\ ~\E i \in DOMAIN queue : queue[i].client = e.client
          /\ e.type = "BreakAcknowledged" => e.rights = due[e.client]
     [] e.type = "AccessRequested" /\ e.operation # "write" -> e.client \notin dirty
     [] e.type \in {"OpenClosed", "OpenRequested"} -> e.client \notin dirty
@@ -81,42 +91,32 @@ Server(e) ==
   /\ Fair(State, e) /\ Honest(e) /\ e.type # "AccessEnded"
   /\ LET t == Step(State, e) IN
        /\ Become(t.state)
-       /\ IF e.type \in {"BreakAcknowledged", "RightReturned"}
-          THEN LET c == e.client IN
-            /\ due' = [due EXCEPT ![c] = None]
-            /\ belief' = [belief EXCEPT ![c] = t.state.right[c]]
-            /\ cache' = [cache EXCEPT ![c] = IF "R" \in t.state.right[c] THEN @ ELSE NoCopy]
-            (* breaks of others that wakes began *)
-            /\ letter' = [d \in Clients |-> IF BreaksTo(t, d) = {} THEN letter[d]
-                            ELSE LET n == CHOOSE n \in BreaksTo(t, d) : TRUE
-                                 IN  [to |-> t.out[n].to, ack |-> t.out[n].ack]]
-            /\ floor' = [d \in Clients |-> IF BreaksTo(t, d) # {} /\ letter[d] = NoLetter THEN data ELSE floor[d]]
-            /\ UNCHANGED <<data, written, dirty, seen>>
-          ELSE Sends(e, t)
+       /\ data' = data
+       /\ Letters(e, t)
+       /\ cache' = [c \in Clients |-> CacheAfter(e, t, c)]
+       /\ dirty' = dirty \ CutOff(e, t)
+       /\ UNCHANGED <<written, seen>>
 
-(* An access has its effect when it ends.                                  *)
+(* An access has its effect when it ends, and that may wake others.        *)
+End(c) == [type |-> "AccessEnded", client |-> c]
 WriteEnds(c) ==
   /\ [client |-> c, what |-> "write"] \in inflight
-  /\ Become(Step(State, [type |-> "AccessEnded", client |-> c]).state)
-  /\ IF c \in dirty
-     THEN /\ data' = cache[c] /\ dirty' = dirty \ {c}
-          /\ cache' = [cache EXCEPT ![c] = IF "R" \in belief[c] THEN @ ELSE NoCopy]
-          /\ UNCHANGED written
-     ELSE /\ written < versions_max
-          /\ written' = written + 1 /\ data' = written + 1
-          /\ cache' = [cache EXCEPT ![c] = IF "R" \in belief[c] THEN written + 1 ELSE NoCopy]
-          /\ UNCHANGED dirty
-  /\ UNCHANGED <<belief, letter, due, floor, seen>>
+  /\ LET t == Step(State, End(c)) IN
+       /\ Become(t.state)
+       /\ IF c \in dirty
+          THEN data' = cache[c] /\ dirty' = dirty \ {c} /\ UNCHANGED written
+          ELSE /\ written < versions_max
+               /\ written' = written + 1 /\ data' = written + 1 /\ UNCHANGED dirty
+       /\ Letters(End(c), t)
+       /\ cache' = [d \in Clients |-> IF d # c THEN CacheAfter(End(c), t, d)
+                      ELSE IF "R" \in belief[c] THEN data' ELSE NoCopy]
+  /\ UNCHANGED seen
 ReadEnds(c) ==
   /\ [client |-> c, what |-> "read"] \in inflight
-  /\ Become(Step(State, [type |-> "AccessEnded", client |-> c]).state)
+  /\ Become(Step(State, End(c)).state)
   /\ seen' = [seen EXCEPT ![c] = data]
   /\ cache' = [cache EXCEPT ![c] = IF "R" \in belief[c] THEN data ELSE NoCopy]
   /\ UNCHANGED <<data, written, dirty, belief, letter, due, floor>>
-OtherEnds(c) ==
-  /\ \E a \in inflight : a.client = c /\ a.what \notin {"read", "write"}
-  /\ Become(Step(State, [type |-> "AccessEnded", client |-> c]).state)
-  /\ UNCHANGED own
 
 (* Without asking the server: reads and writes of the cache.               *)
 LocalRead(c) ==
@@ -139,7 +139,7 @@ LetterArrives(c) ==
   /\ UNCHANGED <<vars, data, written, dirty, floor, seen>>
 
 CNext == \/ \E e \in Event : Server(e)
-         \/ \E c \in Clients : \/ WriteEnds(c) \/ ReadEnds(c) \/ OtherEnds(c)
+         \/ \E c \in Clients : \/ WriteEnds(c) \/ ReadEnds(c)
                                \/ LocalRead(c) \/ LocalWrite(c) \/ LetterArrives(c)
 CSpec == CInit /\ [][CNext]_all
 

@@ -25,29 +25,27 @@ vars == <<newest, shared, written, late, floor, seen>>
 Init == /\ newest = 0 /\ shared = 0 /\ written = 0 /\ late = {}
         /\ floor = [c \in Clients |-> 0] /\ seen = [c \in Clients |-> 0]
 
-(* A read changes nothing but what its client knows.                       *)
+(* What happens to the register: a read changes nothing but what its       *)
+(* client knows; a write is newest at once, and reaches the server at once *)
+(* or later; the one who alone has the newest version may be cut off.      *)
 Read(c) ==
   /\ \/ seen' = [seen EXCEPT ![c] = newest]
      \/ c \in late /\ \E v \in floor[c] .. newest : seen' = [seen EXCEPT ![c] = v]
-  /\ UNCHANGED <<newest, shared, written, late, floor>>
+  /\ UNCHANGED <<newest, shared, written>>
+Write(c) == /\ written' = written + 1 /\ newest' = written + 1
+            /\ shared' \in {shared, newest'}
+            /\ UNCHANGED seen
+Flush    == shared' = newest /\ UNCHANGED <<newest, written, seen>>
+Lost     == newest' = shared /\ UNCHANGED <<shared, written, seen>>
+Nothing  == UNCHANGED <<newest, shared, written, seen>>
 
-(* A write is newest at once; it reaches the server at once or later.      *)
-Write(c) ==
-  /\ written' = written + 1 /\ newest' = written + 1
-  /\ shared' \in {shared, newest'}
-  /\ UNCHANGED <<late, floor, seen>>
-Flush == shared' = newest /\ UNCHANGED <<newest, written, late, floor, seen>>
-
-(* Breaks arrive (from then on nothing older is read) and leave; the one   *)
-(* who alone has the newest version may be cut off in the same moment.     *)
-Breaks(arriving, leaving, cutoff) ==
+(* In the same moment breaks may arrive (from then on nothing older is     *)
+(* read) and leave.                                                        *)
+Breaks(arriving, leaving) ==
   /\ late' = (late \ arriving) \cup leaving
-  /\ floor' = [c \in Clients |-> IF c \in leaving /\ c \notin late \ arriving THEN shared ELSE floor[c]]
-  /\ newest' = IF cutoff THEN shared ELSE newest
-  /\ UNCHANGED <<shared, written, seen>>
+  /\ floor' = [c \in Clients |-> IF c \in leaving /\ c \notin late \ arriving THEN shared' ELSE floor[c]]
 
-Next == \/ \E c \in Clients : Read(c) \/ Write(c)
-        \/ Flush
-        \/ \E arriving, leaving \in SUBSET Clients, cutoff \in BOOLEAN : Breaks(arriving, leaving, cutoff)
+Next == /\ (\E c \in Clients : Read(c) \/ Write(c)) \/ Flush \/ Lost \/ Nothing
+        /\ \E arriving, leaving \in SUBSET Clients : Breaks(arriving, leaving)
 Spec == Init /\ [][Next]_vars
 =============================================================================

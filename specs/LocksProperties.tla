@@ -172,6 +172,22 @@ MandatoryIO == \A o \in Smb, r \in RangesOf(UnitCount), k \in Kind :
   (\E p \in Owner \ {o} : ConflictsWith(held[p], r, k)) => IoStoppedBy(State, o, r, k, FALSE, FALSE) # {}
 
 -----------------------------------------------------------------------------
+(* 36. Progress. If holders unlock sooner or later and reservations lapse, *)
+(* every waiter is granted, refused or told.  Blocking requests only: try- *)
+(* locks are judged by what is held and not queued, so a client that tries *)
+(* for ever can starve a waiter; that is the price of the rule.            *)
+Patient == {e \in Event : e.type = "LockRequested" => e.wait}
+LiveNext == \E e \in Patient : Do(e)
+Unlock(o, r) == held[o] # {} /\ Do([type |-> "Unlocked", owner |-> o, first |-> r.first, last |-> r.last])
+Accept(o, r, k) == Do([type |-> "GrantAnswered", owner |-> o, first |-> r.first, last |-> r.last,
+                       kind |-> k, accepted |-> TRUE])
+Unlocks == \A o \in Owner : SF_vars(\E r \in Wanted(o) : Unlock(o, r))
+Answers == WF_vars(\E o \in Nlm : \E r \in Wanted(o), k \in Kind : Accept(o, r, k))
+LiveSpec == Init /\ [][LiveNext]_vars /\ WF_vars(Do([type |-> "Tick"])) /\ Unlocks /\ Answers
+Waits(o) == \E i \in DOMAIN queue : ~queue[i].told /\ queue[i].owner = o /\ queue[i].kind = "exclusive"
+Progress == \A o \in Owner : Waits(o) ~> ~Waits(o)
+
+-----------------------------------------------------------------------------
 (* Probes: TLC must violate each of these.                                 *)
 P_NobodyWaits      == Len(queue) = 0
 P_NobodyWaitsTwice == Len(queue) < 2

@@ -16,6 +16,9 @@
 (*                                                                         *)
 (*   opens[c]   how many opens of c are in effect                          *)
 (*   right[c]   what c may cache; brk[c] what its break leaves, or None    *)
+(*   acked[c]   what c acknowledged while writes of its own are still in   *)
+(*              flight (it flushes and acknowledges without waiting for    *)
+(*              the replies): the break ends with the last of them         *)
 (*   lock[c]    whether c holds an exclusive lock on the whole file        *)
 (*   inflight   accesses that were let through and have not ended          *)
 (*   queue      who waits, in order of arrival, each with the holders      *)
@@ -36,11 +39,11 @@ CONSTANTS
 
 None == {"no break"}     \* a set, so that TLC can compare it with rights
 
-VARIABLES opens, right, brk, lock, inflight, queue, bars, backoff
-vars == <<opens, right, brk, lock, inflight, queue, bars, backoff>>
+VARIABLES opens, right, brk, acked, lock, inflight, queue, bars, backoff
+vars == <<opens, right, brk, acked, lock, inflight, queue, bars, backoff>>
 
-State == [opens |-> opens, right |-> right, brk |-> brk, lock |-> lock, inflight |-> inflight,
-          queue |-> queue, bars |-> bars, backoff |-> backoff]
+State == [opens |-> opens, right |-> right, brk |-> brk, acked |-> acked, lock |-> lock,
+          inflight |-> inflight, queue |-> queue, bars |-> bars, backoff |-> backoff]
 
 IsSmb(c) == Flavour[c] \in {"lease", "oplock"}
 IsNfs(c) == ~IsSmb(c)
@@ -188,7 +191,6 @@ Grantable(s, c, wish) ==
       none   == \/ \E d \in others : "W" \in s.right[d]
                 \/ f = "oplock" /\ \E d \in others : Flavour[d] = "lease" /\ "H" \in s.right[d]
                 \/ deleg /\ (s.backoff \/ \E d \in seers : "write" \in Access[d] \/ "read" \in Deny[d])
-                \/ deleg /\ \E d \in seers : IsSmb(d) /\ Deny[d] \cap Access[c] # {}
                 \/ deleg /\ \E d \in Clients : s.brk[d] # None /\ Flavour[d] = "delegation"
       noW    == \/ others # {} \/ seers # {}
                 \/ \E d \in Clients : s.lock[d] /\ IF deleg THEN d # c ELSE IsNfs(d)
@@ -200,8 +202,9 @@ Grantable(s, c, wish) ==
 (* all or nothing, and never while it breaks.                              *)
 RightAfter(s, c, wish) ==
   LET g == Grantable(s, c, wish)
-  IN  IF s.right[c] = {} /\ s.brk[c] = None THEN g
-      ELSE IF s.brk[c] = None /\ g = wish /\ s.right[c] \subseteq wish /\ Flavour[c] = "lease" THEN g
+      has == Flavour[c] = "lease" /\ s.opens[c] > 0
+  IN  IF ~has /\ s.right[c] = {} THEN g
+      ELSE IF has /\ s.brk[c] = None /\ g = wish /\ s.right[c] \subseteq wish THEN g
       ELSE s.right[c]
 
 -----------------------------------------------------------------------------
@@ -250,13 +253,14 @@ Settle(s, out) ==
                  [] j.verdict = "locked" -> Settle(t, sent)      \* begins breaks, stays
                  [] j.verdict = "go"     -> LET u == [t EXCEPT !.queue = Without(@, i)]
                                             IN  Settle(Go(u, q), sent \o Told(u, q))
-                 [] OTHER -> Settle([t EXCEPT !.queue = Without(@, i), !.bars = BarsAfter(t, q)],
+                 [] OTHER -> Settle([t EXCEPT !.queue = Without(@, i)],
                                     Append(sent, Reply(q.client, j.verdict)))
 
 (* Breaks of these holders have ended: right[d] is what is left.           *)
 EndBreaks(s, ds, left) ==
   [s EXCEPT !.right = [d \in Clients |-> IF d \in ds THEN left[d] ELSE s.right[d]],
             !.brk   = [d \in Clients |-> IF d \in ds THEN None ELSE s.brk[d]],
+            !.acked = [d \in Clients |-> IF d \in ds THEN None ELSE s.acked[d]],
             !.backoff = @ \/ \E d \in ds : Flavour[d] = "delegation" /\ s.brk[d] # None,
             !.queue = [i \in DOMAIN s.queue |-> [s.queue[i] EXCEPT !.waits = @ \ ds]]]
 
@@ -270,10 +274,11 @@ Asked(s, q) ==
       full == Len(s.queue) >= waiters_per_file_max
   IN  CASE j.verdict \in {"break", "locked"} ->
              IF full THEN [state |-> s, out |-> <<Reply(q.client, "limit")>>]
-             ELSE [state |-> [t EXCEPT !.queue = Append(@, [q EXCEPT !.waits = j.waits])],
-                   out   |-> Append(sent, [what |-> "parked", client |-> q.client])]
+             ELSE \* a break that began lets its holder's own lock requests pass
+               Settle([t EXCEPT !.queue = Append(@, [q EXCEPT !.waits = j.waits])],
+                      Append(sent, [what |-> "parked", client |-> q.client]))
         [] j.verdict = "go" -> LET u == Go(t, q) IN Settle(u, sent \o Told(t, q))
-        [] OTHER -> Settle([t EXCEPT !.bars = BarsAfter(t, q)], Append(sent, Reply(q.client, j.verdict)))
+        [] OTHER -> Settle(t, Append(sent, Reply(q.client, j.verdict)))
 
 Say(s, c, status) == [state |-> s, out |-> <<Reply(c, status)>>]
 Done(s, c) == Settle(s, <<Reply(c, "ok")>>)
@@ -288,11 +293,19 @@ OpenClosed(s, c) ==
            THEN Done([EndBreaks(t, {c}, [d \in {c} |-> {}]) EXCEPT !.lock[c] = FALSE], c)
            ELSE Done(t, c)
 
+Flushing(s, c) == [client |-> c, what |-> "write"] \in s.inflight
+
 BreakAcknowledged(s, c, rights) ==
   IF s.opens[c] = 0 \/ (Flavour[c] = "oplock" /\ s.right[c] = {}) THEN Say(s, c, "unknown_right")
-  ELSE IF s.brk[c] = None THEN Say(s, c, "not_breaking")
+  ELSE IF s.brk[c] = None \/ s.acked[c] # None THEN Say(s, c, "not_breaking")
   ELSE IF ~(rights \subseteq s.brk[c]) THEN Say(s, c, "ack_exceeds")
-  ELSE Done(EndBreaks(s, {c}, [d \in {c} |-> rights]), c)
+  ELSE IF Flushing(s, c) THEN Say([s EXCEPT !.acked[c] = Normal(Flavour[c], rights)], c, "ok")
+  ELSE Done(EndBreaks(s, {c}, [d \in {c} |-> Normal(Flavour[c], rights)]), c)
+
+AccessEnded(s, c) ==
+  LET t == [s EXCEPT !.inflight = {a \in @ : a.client # c}]
+  IN  IF s.acked[c] = None THEN [state |-> t, out |-> <<>>]
+      ELSE Settle(EndBreaks(t, {c}, [d \in {c} |-> s.acked[c]]), <<>>)
 
 RightReturned(s, c) ==
   IF s.right[c] = {} THEN Say(s, c, "unknown_right")
@@ -328,7 +341,7 @@ Patience(s) ==
                  i \in {i \in DOMAIN s.queue : Hurried(s.queue[i])}}
   IN  Settle([gone.state EXCEPT !.bars = @ \cup new], gone.out)
 
-Breaking(s) == {d \in Clients : s.brk[d] # None}
+Breaking(s) == {d \in Clients : s.brk[d] # None /\ s.acked[d] = None}    \* no answer yet
 BreaksDue(s) ==
   LET p == Patience(s)       \* their patience ended long before
   IN  Settle([EndBreaks(p.state, Breaking(p.state), [d \in Breaking(p.state) |-> {}])
@@ -350,7 +363,7 @@ Step(s, e) ==
     [] e.type = "LockRequested"     -> IF s.lock[e.client] THEN Say(s, e.client, "ok") ELSE Asked(s, Request(e))
     [] e.type = "Unlocked"          -> Done([s EXCEPT !.lock[e.client] = FALSE], e.client)
     [] e.type = "OpenClosed"        -> OpenClosed(s, e.client)
-    [] e.type = "AccessEnded"       -> [state |-> [s EXCEPT !.inflight = {a \in @ : a.client # e.client}], out |-> <<>>]
+    [] e.type = "AccessEnded"       -> AccessEnded(s, e.client)
     [] e.type = "BreakAcknowledged" -> BreakAcknowledged(s, e.client, e.rights)
     [] e.type = "RightReturned"     -> RightReturned(s, e.client)
     [] e.type = "RequestCancelled"  -> RequestCancelled(s, e.client)
@@ -362,11 +375,12 @@ Init ==
   /\ opens = [c \in Clients |-> 0]
   /\ right = [c \in Clients |-> {}]
   /\ brk   = [c \in Clients |-> None]
+  /\ acked = [c \in Clients |-> None]
   /\ lock  = [c \in Clients |-> FALSE]
   /\ inflight = {} /\ queue = <<>> /\ bars = {} /\ backoff = FALSE
 
 Become(s) ==
-  /\ opens' = s.opens /\ right' = s.right /\ brk' = s.brk /\ lock' = s.lock
+  /\ opens' = s.opens /\ right' = s.right /\ brk' = s.brk /\ acked' = s.acked /\ lock' = s.lock
   /\ inflight' = s.inflight /\ queue' = s.queue /\ bars' = s.bars /\ backoff' = s.backoff
 
 (* The client's side of the contract, and the bounds of the model: one     *)

@@ -20,8 +20,9 @@ LeaseExclusion == \A c \in Clients : InForce(c) =>
 LeaseNeedsOpen == \A c \in Clients : right[c] # {} /\ IsSmb(c) => opens[c] > 0
 
 (* 5. What a break leaves is less.                                         *)
-BreakIsDowngrade == \A c \in Clients : brk[c] # None =>
-  right[c] # {} /\ brk[c] \subseteq right[c] /\ brk[c] # right[c]
+BreakIsDowngrade == \A c \in Clients :
+  /\ brk[c] # None => right[c] # {} /\ brk[c] \subseteq right[c] /\ brk[c] # right[c]
+  /\ acked[c] # None => brk[c] # None /\ acked[c] \subseteq brk[c] /\ Flushing(State, c)
 
 (* 12 and 48. While an access is going on, every right of another that it  *)
 (* breaks is already on its way out, and what had to be waited for is gone.*)
@@ -64,17 +65,22 @@ GrowsByGrant(s, e, t) == \A c \in Clients : Grew(s, t, c) =>
   /\ s.brk[c] = None \/ (\E n \in Answers(t, c) : TRUE)
   /\ t.state.opens[c] > s.opens[c]
 
+(* Its own writes end before the break does: who waited sees them.         *)
+FlushFirst(s, e, t) == \A c \in Clients :
+  s.brk[c] # None /\ t.state.brk[c] = None /\ e.type = "BreakAcknowledged" => ~Flushing(s, c)
+
 (* 38, 42. A right shrinks because its holder said so, or its time was up  *)
 (* (never sooner), or for a notice that the table names; a late or wrong   *)
 (* acknowledgment changes nothing.                                         *)
 RevokeOnlyLate(s, e, t) == \A c \in Clients : Shrank(s, t, c) =>
   \/ e.type \in {"BreakAcknowledged", "RightReturned", "OpenClosed", "ClientLeft"} /\ e.client = c
+  \/ e.type = "AccessEnded" /\ e.client = c /\ s.acked[c] # None
   \/ e.type = "Tick" /\ e.due = "breaks" /\ s.brk[c] # None /\ Sends(t, "revoked", c) # {}
   \/ \E n \in Sends(t, "break", c) : ~t.out[n].ack
 LateAck(s, e, t) == e.type = "BreakAcknowledged" =>
   (s.brk[e.client] = None \/ ~(e.rights \subseteq s.brk[e.client]) => t.state = s)
 RevokedAreTold(s, e, t) == \A c \in Clients : Sends(t, "revoked", c) # {} =>
-  s.brk[c] # None /\ e.type = "Tick"
+  s.brk[c] # None /\ s.acked[c] = None /\ e.type = "Tick"
 
 (* 39. One break at a time.                                                *)
 OneBreak(s, e, t) == \A c \in Clients :
@@ -128,6 +134,7 @@ Good(name, holds, s, e, t) == holds \/ Assert(FALSE, <<name, e, t>>)
 
 StepIsGood(s, e, t) ==
   /\ Good("GrowsByGrant", GrowsByGrant(s, e, t), s, e, t)
+  /\ Good("FlushFirst", FlushFirst(s, e, t), s, e, t)
   /\ Good("RevokeOnlyLate", RevokeOnlyLate(s, e, t), s, e, t)
   /\ Good("LateAck", LateAck(s, e, t), s, e, t)
   /\ Good("RevokedAreTold", RevokedAreTold(s, e, t), s, e, t)
@@ -143,6 +150,17 @@ StepIsGood(s, e, t) ==
 (* The module's Next, each step of which is checked as it is taken.        *)
 CheckedNext == \E e \in {e \in Event : Fair(State, e)} : LET t == Step(State, e) IN
   IF StepIsGood(State, e, t) THEN Become(t.state) ELSE FALSE
+
+-----------------------------------------------------------------------------
+(* Liveness needs two things of the world: time passes, accesses end.      *)
+LiveSpec == Spec /\ WF_vars(Do([type |-> "Tick", due |-> "breaks"]))
+            /\ \A c \in Clients : WF_vars(Do([type |-> "AccessEnded", client |-> c]))
+
+(* 37. BreakEnds, and 40. ConflictResolves: who waits for a break goes on, *)
+(* is refused or is put off.                                               *)
+BreakEnds == \A c \in Clients : brk[c] # None ~> brk[c] = None
+WaitsForBreak(c) == \E i \in DOMAIN queue : queue[i].client = c /\ queue[i].waits # {}
+ConflictResolves == \A c \in Clients : WaitsForBreak(c) ~> ~WaitsForBreak(c)
 
 -----------------------------------------------------------------------------
 (* Probes: TLC must violate each of these.                                 *)

@@ -92,8 +92,13 @@ void CoreCoordinator::step(EventBody body) {
   machine_.apply(event, effects_);
   if (watch_) watch_(event, effects_);
   persist(effects_);
+  // The notice of a break leaves before the reply of whoever caused it.
+  std::uint64_t breaks = 0;
   for (Effect& effect : effects_) {
-    if (!std::holds_alternative<Persist>(effect)) queue(std::move(effect));
+    if (std::holds_alternative<Persist>(effect)) continue;
+    const bool notice = std::holds_alternative<SendBreak>(effect);
+    const std::uint64_t batch = queue(std::move(effect), breaks);
+    if (notice) breaks = std::max(breaks, batch);
   }
   arm();
   deliver();
@@ -126,14 +131,16 @@ void CoreCoordinator::persist(Effects& effects) {
   }
 }
 
-void CoreCoordinator::queue(Effect effect) {
-  std::uint64_t batch = barrier_;
+/// The batch that it waits for, at least `least`.
+std::uint64_t CoreCoordinator::queue(Effect effect, std::uint64_t least) {
+  std::uint64_t batch = std::max(barrier_, least);
   if (waits_for_disk(effect)) batch = last_batch_;
   if (batch > durable_) {
     held_.push_back({batch, std::move(effect)});
   } else {
     outbox_.push_back(std::move(effect));
   }
+  return batch;
 }
 
 void CoreCoordinator::deliver() {

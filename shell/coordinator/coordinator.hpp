@@ -74,7 +74,7 @@ class CoreCoordinator final : public wire::Coordinator {
 
   void step(core::EventBody body);
   void persist(core::Effects& effects);
-  void queue(core::Effect effect);
+  std::uint64_t queue(core::Effect effect, std::uint64_t least);
   void deliver();
   void carry_out(core::Effect& effect);
   void arm();

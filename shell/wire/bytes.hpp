@@ -71,8 +71,10 @@ class BasicReader {
   void skip(std::size_t size) { take(size); }
   /// Moves to an absolute offset, which must lie inside the span.
   void seek(std::size_t offset) {
-    if (offset > bytes_.size()) failed_ = true;
-    else position_ = offset;
+    if (offset > bytes_.size())
+      failed_ = true;
+    else
+      position_ = offset;
   }
   /// Marks the input as bad: for values that are out of their domain.
   void fail() { failed_ = true; }

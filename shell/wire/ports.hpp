@@ -134,7 +134,7 @@ class AccessInFlight {
 class Clock {
  public:
   virtual ~Clock() = default;
-  virtual core::Nanos now() const = 0;  ///< monotonic, what events carry
+  virtual core::Nanos now() const = 0;          ///< monotonic, what events carry
   virtual std::int64_t wall_nanos() const = 0;  ///< nanoseconds since 1970 (UTC)
   /// Runs once at `when` unless the returned function was called before. Both on the loop's thread.
   virtual std::function<void()> at(core::Nanos when, std::function<void()> action) = 0;

@@ -69,6 +69,31 @@ TEST(Smb2Break, EpochsOfVersionTwo) {
   EXPECT_EQ(holder.next_break()->epoch, 0x4713);
 }
 
+TEST(Smb2Break, TheVersionIsTheLeasesNotTheRequests) {
+  FileWorld world;
+  FileClient client(world, 1);
+  Creating first = leased(1, 1);
+  first.lease->version2 = true;
+  first.lease->epoch = 0x4711;
+  EXPECT_EQ(client.create(first).contexts.at("RqLs").size(), 52u);
+  const Created second = client.create(leased(1, 3));
+  ASSERT_EQ(second.contexts.at("RqLs").size(), 52u);
+  EXPECT_EQ(LittleReader(ByteView(second.contexts.at("RqLs")).subspan(48)).u16(), 0x4713);
+}
+
+TEST(Smb2Break, NoticesGoToTheClientsFirstConnection) {
+  FileWorld world;
+  FileClient first(world, 1), second(world, 1), other(world, 2);
+  Creating plain;
+  plain.name = "g";
+  first.create(plain);
+  second.create(leased(1, 7));
+  plain.name = "f";
+  EXPECT_EQ(other.create(plain).status, S::pending);
+  EXPECT_TRUE(first.next_break());
+  EXPECT_FALSE(second.next_break());
+}
+
 TEST(Smb2Break, ALeaseKeyBelongsToOneFile) {
   FileWorld world;
   FileClient holder(world, 1);

@@ -180,7 +180,7 @@ TEST(Smb2SetInfo, ADirectoryThatIsNotEmptyStays) {
 
 TEST(Smb2Rename, MovesTheNameAndTheHandlesWithIt) {
   Fixture f;
-  f.open("d", option::kDirectoryFile);
+  f.client.close(f.open("d", option::kDirectoryFile).handle);
   const FileHandle second = f.open("f").handle;
   EXPECT_EQ(f.client.rename(f.file, "d\\g"), S::success);
   EXPECT_FALSE(f.exists("f"));
@@ -211,6 +211,19 @@ TEST(Smb2Rename, TargetsThatExist) {
   f.open("d", option::kDirectoryFile);
   EXPECT_EQ(f.client.rename(f.file, "d", true), S::access_denied);
   EXPECT_EQ(f.client.rename(f.file, "no\\g"), S::object_path_not_found);
+}
+
+TEST(Smb2Rename, AHandleThatMayDeleteTheDirectoryForbidsNewNamesInIt) {
+  Fixture f;
+  const FileHandle directory = f.open("d", option::kDirectoryFile).handle;
+  EXPECT_EQ(f.client.rename(f.file, "d\\g"), S::sharing_violation);
+  EXPECT_EQ(f.client.dispose(directory), S::success);
+  EXPECT_EQ(f.client.rename(f.file, "d\\g"), S::delete_pending);
+  EXPECT_EQ(f.client.dispose(directory, false), S::success);
+  f.client.close(directory);
+  const FileHandle harmless = f.open("d", 0, access::kReadData).handle;
+  EXPECT_EQ(f.client.rename(f.file, "d\\g"), S::success);
+  f.client.close(harmless);
 }
 
 TEST(Smb2Rename, NeedsTheRightAndTheOthersConsent) {
@@ -266,6 +279,28 @@ TEST(Smb2Link, AFurtherName) {
   EXPECT_TRUE(f.exists("h"));
   EXPECT_TRUE(f.exists("f"));
   EXPECT_EQ(f.client.rename(f.file, "h", false, FileInfoClass::link), S::object_name_collision);
+}
+
+TEST(Smb2Security, TheCreatorIsTheOwner) {
+  files::Attributes file;
+  file.uid = 7;
+  LittleWriter out;
+  out.u8(1);
+  out.u8(0);
+  out.u16(0x8004);
+  out.zeros(12);
+  out.u32(20);
+  out.u16(2);
+  out.u16(8 + 20);
+  out.u16(1);
+  out.u16(0);
+  out.u16(0);  // ACCESS_ALLOWED
+  out.u16(20);
+  out.u32(access::kFileRead);
+  out.u16(0x0101);
+  for (const int byte : {0, 0, 0, 0, 0, 3}) out.u8(static_cast<std::uint8_t>(byte));
+  out.u32(0);
+  EXPECT_EQ(decode_security(out.buffer(), security::kDacl, file).mode, 0400u);
 }
 
 TEST(Smb2Security, TheModeFollowsTheList) {

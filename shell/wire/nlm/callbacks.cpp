@@ -18,6 +18,7 @@ Task<std::optional<Callbacks::Port>> Callbacks::find(Way way) {
   for (const rpc::Transport transport : {way.transport, other}) {
     const std::optional<std::uint16_t> number =
         co_await client_.find_port(way.host, kProgram, way.version, transport);
+    if (client_.interrupted()) break;
     if (!number) continue;
     Port port;
     port.number = *number;
@@ -62,7 +63,7 @@ Task<rpc::CallResult> Callbacks::call(Way way, std::uint32_t procedure, Bytes ar
     } else {
       result = co_await client_.call_udp(to, call, tries);
     }
-    if (result.outcome != rpc::CallResult::Outcome::silent) break;
+    if (result.outcome != rpc::CallResult::Outcome::silent || client_.interrupted()) break;
     ports_.erase(way);
   }
   co_return result;

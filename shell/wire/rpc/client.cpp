@@ -180,7 +180,7 @@ Task<std::optional<std::uint16_t>> Client::find_port(std::string host, std::uint
   retry.first = 500 * core::kMillisecond;
   retry.tries = 3;
   CallResult result = co_await call_udp(portmapper, call, retry);
-  if (result.outcome == CallResult::Outcome::silent) {
+  if (result.outcome == CallResult::Outcome::silent && !interrupted_) {
     result = co_await call_tcp(portmapper, call, 5 * core::kSecond);
   }
   if (!result.answered()) co_return std::nullopt;

@@ -37,10 +37,14 @@ void BreakSender::send(const core::SendBreak& notice) {
     open->session->send_break(body, open->tree->share().encrypt);
     return;
   }
-  // One notice a lease, on whatever connection of the client still lives.
-  for (const OpenRef& open : opens_.of_lease(notice.client, notice.key)) {
-    const Bytes body = encode_lease_break(notice, open->lease_version2);
-    if (open->session->send_break(body, open->tree->share().encrypt)) return;
+  const std::vector<OpenRef> leased = opens_.of_lease(notice.client, notice.key);
+  if (leased.empty()) return;
+  const bool encrypt = leased.front()->tree->share().encrypt;
+  const Bytes body = encode_lease_break(notice, leased.front()->lease_version2);
+  // A lease belongs to the client, not to a connection: one notice, on the client's oldest
+  // connection, which is where clients with several look for it.
+  if (const OpenRef oldest = opens_.oldest_of(notice.client)) {
+    oldest->session->send_break(body, encrypt);
   }
 }
 

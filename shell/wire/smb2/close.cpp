@@ -10,20 +10,6 @@ namespace {
 constexpr std::uint16_t kPostQueryAttributes = 1;
 constexpr std::uint16_t kResponseSize = 60;
 
-/// The core's answer, with the interim response of `request` when there is one. Not cancelable: a
-/// close that was begun is carried out.
-template <class Event>
-Task<core::Reply> ask_uncancelled(FileContext& context, Request* request, Event event) {
-  event.request = context.coordinator.new_request();
-  const core::RequestId id = event.request;
-  std::function<void()> parked;
-  if (request != nullptr) parked = [request] { request->go_async(); };
-  PendingReply pending(context.coordinator, core::EventBody(std::move(event)), id,
-                       std::move(parked));
-  core::Reply reply = co_await pending;
-  co_return reply;
-}
-
 /// The wish that CREATE expressed with FILE_DELETE_ON_CLOSE comes true.
 Task<void> dispose(FileContext& context, OpenRef open, Request* request) {
   if (open->file->delete_pending || !open->place.parent) co_return;
@@ -72,6 +58,15 @@ Task<void> close_and_count(FileContext& context, OpenRef open, std::shared_ptr<C
 }
 
 }  // namespace
+
+Task<core::Reply> ask_uncancelled(FileContext& context, Request* request, core::EventBody event,
+                                  core::RequestId id) {
+  std::function<void()> parked;
+  if (request != nullptr) parked = [request] { request->go_async(); };
+  PendingReply pending(context.coordinator, std::move(event), id, std::move(parked));
+  core::Reply reply = co_await pending;
+  co_return reply;
+}
 
 Task<void> close_open(FileContext& context, OpenRef open, Request* request) {
   if (open->closing) {

@@ -13,6 +13,17 @@ Task<void> close_open(FileContext& context, OpenRef open, Request* request);
 /// All of them at the same time.
 Task<void> close_all(FileContext& context, std::vector<OpenRef> opens);
 
+/// The core's answer, with the interim response of `request` (may be null) when it is late. Not
+/// cancelable: what was begun is carried out.
+Task<core::Reply> ask_uncancelled(FileContext& context, Request* request, core::EventBody event,
+                                  core::RequestId id);
+template <class Event>
+Task<core::Reply> ask_uncancelled(FileContext& context, Request* request, Event event) {
+  event.request = context.coordinator.new_request();
+  const core::RequestId id = event.request;
+  return ask_uncancelled(context, request, core::EventBody(std::move(event)), id);
+}
+
 Task<Response> close_command(FileContext& context, Request& request);
 
 /// The current attributes of an open's file; nothing when they cannot be had.

@@ -81,7 +81,9 @@ OpenRef CreateOperation::enter(const core::OpenReply& reply) {
     const LeaseRequest& lease = *create_.contexts.lease;
     open->flavour = core::Flavour::lease;
     open->lease_key = lease.key;
-    open->lease_version2 = lease.version2;
+    // The version is the lease's: that of the request that made it.
+    const std::vector<OpenRef> under = context_.opens.of_lease(open->client, lease.key);
+    open->lease_version2 = under.empty() ? lease.version2 : under.front()->lease_version2;
     open->parent_key = lease.parent.value_or(core::LeaseKey{});
   } else if (create_.oplock != OplockLevel::none) {
     open->flavour = core::Flavour::oplock;
@@ -110,8 +112,8 @@ Response CreateOperation::answer(OpenRef open, const core::OpenReply& reply) {
   if (takes_lease()) {
     const LeaseRequest& asked = *create_.contexts.lease;
     answer.oplock = OplockLevel::lease;
-    answer.lease = {asked.key,      reply.rights, reply.breaking,
-                    asked.version2, asked.parent, reply.epoch};
+    answer.lease = {asked.key,    reply.rights, reply.breaking, open->lease_version2,
+                    asked.parent, reply.epoch};
   } else if (reply.flavour == core::Flavour::oplock) {
     answer.oplock = level_of(reply.rights);
   }

@@ -12,6 +12,8 @@ constexpr std::uint8_t kDenied = 1;
 constexpr std::uint8_t kInheritOnly = 0x08;
 constexpr std::uint8_t kUnixAuthority = 22;
 constexpr std::uint8_t kWorldAuthority = 1;
+constexpr std::uint8_t kCreatorAuthority = 3;
+constexpr std::uint8_t kNtAuthority = 5;
 constexpr std::uint32_t kUnixUser = 1;
 constexpr std::uint32_t kUnixGroup = 2;
 constexpr std::size_t kSubAuthoritiesMax = 15;
@@ -25,6 +27,15 @@ struct Sid {
 Sid user_sid(std::uint32_t uid) { return {kUnixAuthority, {kUnixUser, uid}}; }
 Sid group_sid(std::uint32_t gid) { return {kUnixAuthority, {kUnixGroup, gid}}; }
 Sid everyone() { return {kWorldAuthority, {0}}; }
+
+/// Names that stand for the owner, the group or everybody (MS-DTYP 2.4.2.4).
+bool means_owner(const Sid& sid) {
+  return sid == Sid{kCreatorAuthority, {0}} || sid == Sid{kCreatorAuthority, {4}};
+}
+bool means_group(const Sid& sid) { return sid == Sid{kCreatorAuthority, {1}}; }
+bool means_all(const Sid& sid) {
+  return sid == everyone() || sid == Sid{kNtAuthority, {11}} || sid == Sid{kNtAuthority, {32, 545}};
+}
 
 std::size_t size_of(const Sid& sid) { return 8 + 4 * sid.parts.size(); }
 
@@ -125,9 +136,11 @@ std::optional<std::uint32_t> read_dacl(ByteView acl, const files::Attributes& fi
     in.skip(size - (in.position() - start));
     if ((flags & kInheritOnly) != 0 || type > kDenied) continue;
     const std::uint32_t bits = bits_of(mask);
-    const bool all = *sid == everyone();
+    const bool all = means_all(*sid);
     for (Class& who : classes) {
-      if (!all && who.sid != *sid) continue;
+      const bool meant = all || who.sid == *sid || (&who == &classes[0] && means_owner(*sid)) ||
+                         (&who == &classes[1] && means_group(*sid));
+      if (!meant) continue;
       if (type == kAllowed)
         who.allowed |= bits & ~who.denied;
       else

@@ -40,6 +40,7 @@ void OpenTable::add(const OpenRef& open) {
   by_session_[{session, open->handle.volatile_part}] = open;
   ++counts_[session];
   by_file_.emplace(open->file_id(), open);
+  by_client_.emplace(open->client, open->id);
   if (open->flavour == core::Flavour::lease) {
     by_lease_.emplace(std::pair{open->client, open->lease_key}, open);
   }
@@ -52,6 +53,7 @@ void OpenTable::remove(const OpenRef& open) {
   const auto counted = counts_.find(session);
   if (counted != counts_.end() && --counted->second == 0) counts_.erase(counted);
   erase_one(by_file_, open->file_id(), open);
+  by_client_.erase({open->client, open->id});
   if (open->flavour == core::Flavour::lease) {
     erase_one(by_lease_, std::pair{open->client, open->lease_key}, open);
   }
@@ -73,6 +75,15 @@ OpenRef OpenTable::find(core::OpenId id) const {
 
 std::vector<OpenRef> OpenTable::of_lease(core::ClientId client, const core::LeaseKey& key) const {
   return all_of(by_lease_, std::pair{client, key});
+}
+
+OpenRef OpenTable::oldest_of(core::ClientId client) const {
+  for (auto at = by_client_.lower_bound({client, core::OpenId{}});
+       at != by_client_.end() && at->first == client; ++at) {
+    OpenRef open = find(at->second);
+    if (open->session->connection() != nullptr) return open;
+  }
+  return nullptr;
 }
 
 std::vector<OpenRef> OpenTable::of_file(core::FileId file) const { return all_of(by_file_, file); }

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -35,6 +36,8 @@ class OpenTable {
   std::vector<OpenRef> of_session(const Session& session) const;
   std::vector<OpenRef> of_tree(const Session& session, const Tree& tree) const;
   std::vector<OpenRef> of_file(core::FileId file) const;
+  /// Of the client's opens whose connection lives, the one made first.
+  OpenRef oldest_of(core::ClientId client) const;
 
   /// What the opens of a file share; made when it is not there.
   std::shared_ptr<OpenFile> file(core::FileId id);
@@ -50,6 +53,7 @@ class OpenTable {
   std::map<std::uint64_t, std::size_t> counts_;                            ///< by session
   std::multimap<std::pair<core::ClientId, core::LeaseKey>, OpenRef> by_lease_;
   std::multimap<core::FileId, OpenRef> by_file_;
+  std::set<std::pair<core::ClientId, core::OpenId>> by_client_;
   std::map<core::FileId, std::weak_ptr<OpenFile>> files_;
 };
 

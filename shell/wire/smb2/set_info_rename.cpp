@@ -78,12 +78,63 @@ void add_directories(core::AccessRequested& event, const Place& from, const Plac
   }
 }
 
+/// The directory of the new name is open while the name is made, and shares no deletion: a handle
+/// on it that may delete it is a sharing violation, as on Windows' file systems.
+Task<core::Reply> hold_directory(FileContext& context, Request& request, OpenRef open,
+                                 core::FileId directory) {
+  core::OpenRequested event;
+  event.client = open->client;
+  event.file = directory;
+  event.deny = core::AccessBit::remove;
+  event.directory = true;
+  core::Reply reply = co_await ask(context, request, std::move(event));
+  co_return reply;
+}
+
+Task<void> let_go(FileContext& context, core::OpenId held) {
+  core::OpenClosed event;
+  event.open = held;
+  (void)co_await ask_uncancelled(context, nullptr, std::move(event));
+}
+
 /// Every open that came by the old name stands under the new one.
 void move_opens(FileContext& context, const Open& moved, const Place& from, const Place& to) {
   for (const OpenRef& open : context.opens.of_file(moved.file_id())) {
     if (same_entry(open->place, from)) open->place = to;
   }
   if (moved.file && same_entry(moved.file->doomed, from)) moved.file->doomed = to;
+}
+
+Task<NtStatus> rename_held(FileContext& context, Request& request, OpenRef open, Walked target,
+                           Place to) {
+  files::FileSystem& files = open->tree->files();
+  const Place from = open->place;
+  const bool replaces = target.found && target.node->id() != open->file_id();
+  core::AccessRequested event;
+  event.client = open->client;
+  event.open = open->id;
+  event.target = {open->file_id(), core::Operation::rename_source};
+  if (replaces) event.others.push_back({target.node->id(), core::Operation::rename_target});
+  if (open->is_directory()) {
+    event.others.push_back({open->file_id(), core::Operation::rename_ancestor});
+  }
+  add_directories(event, from, to);
+  event.parent_key = open->parent_key;
+  const core::Reply reply = co_await ask(context, request, std::move(event));
+  if (reply.status != core::Status::ok) co_return rename_status(context, reply, *open);
+  const AccessInFlight in_flight(context.coordinator, reply.request);
+
+  const files::NodeRef replaced = replaces ? target.node : nullptr;
+  const files::Result<void> done =
+      co_await files.rename(open->session->credentials(), from.parent, from.name, open->node,
+                            to.parent, to.name, replaced);
+  if (!done) {
+    // The source was renamed or removed behind this handle.
+    const bool stale = done.error().value() == ESTALE || done.error().value() == ENOENT;
+    co_return stale ? NtStatus::object_name_not_found : status_of(done.error());
+  }
+  move_opens(context, *open, from, to);
+  co_return NtStatus::success;
 }
 
 }  // namespace
@@ -112,31 +163,13 @@ Task<NtStatus> set_rename(FileContext& context, Request& request, OpenRef open, 
     if (status != NtStatus::success) co_return status;
   }
 
-  core::AccessRequested event;
-  event.client = open->client;
-  event.open = open->id;
-  event.target = {open->file_id(), core::Operation::rename_source};
-  const bool replaces = target.found && !itself;
-  if (replaces) event.others.push_back({target.node->id(), core::Operation::rename_target});
-  if (open->is_directory()) {
-    event.others.push_back({open->file_id(), core::Operation::rename_ancestor});
-  }
-  add_directories(event, from, to);
-  event.parent_key = open->parent_key;
-  const core::Reply reply = co_await ask(context, request, std::move(event));
-  if (reply.status != core::Status::ok) co_return rename_status(context, reply, *open);
-  const AccessInFlight in_flight(context.coordinator, reply.request);
-
-  const files::NodeRef replaced = replaces ? target.node : nullptr;
-  const files::Result<void> done =
-      co_await files.rename(who, from.parent, from.name, open->node, to.parent, to.name, replaced);
-  if (!done) {
-    // The source was renamed or removed behind this handle.
-    const bool stale = done.error().value() == ESTALE || done.error().value() == ENOENT;
-    co_return stale ? NtStatus::object_name_not_found : status_of(done.error());
-  }
-  move_opens(context, *open, from, to);
-  co_return NtStatus::success;
+  const core::Reply held = co_await hold_directory(context, request, open, to.parent->id());
+  if (held.status != core::Status::ok) co_return status_of(held.status);
+  const core::OpenId directory = std::get<core::OpenReply>(held.body).open;
+  const NtStatus status =
+      co_await rename_held(context, request, open, std::move(target), std::move(to));
+  co_await let_go(context, directory);
+  co_return status;
 }
 
 Task<NtStatus> set_link(FileContext& context, Request& request, OpenRef open, ByteView buffer) {

@@ -118,17 +118,21 @@ class Tap:
         self.sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 << 20)
         self.shift = time.monotonic() - time.time()
+        self.closed = False
+        self.sock.settimeout(0.5)
         threading.Thread(target=self._run, daemon=True).start()
 
     def close(self):
-        self.sock.close()
+        self.closed = True  # the thread looks at it twice a second
 
     def _run(self):
-        while True:
+        while not self.closed:
             try:
                 data, control, _, _ = self.sock.recvmsg(1 << 17, 64)
+            except socket.timeout:
+                continue
             except OSError:
-                return
+                break
             if not self.enabled:
                 self.streams.clear()
                 continue
@@ -141,6 +145,7 @@ class Tap:
                 self._packet(data, at)
             except (struct.error, IndexError, ValueError):
                 continue
+        self.sock.close()
 
     def _packet(self, data, at):
         if struct.unpack_from(">H", data, 12)[0] != ETH_P_IP:

@@ -11,6 +11,7 @@ from .server import (EXPORT, PASSWORD, USER, Server, ServerError,
                      sanitizer_report)
 from .smbfile import open_file
 from .timeline import Timeline
+from .wire import Tap
 
 NOTHING = {"locks": 0, "rights": 0, "opens": 0, "waiters": 0}
 HIGH_PORTS = {"nfs": 12049, "mount": 12048, "nlm": 12803, "nsm": 12765, "smb": 12445}
@@ -132,6 +133,18 @@ class World:
             check(file.oplock == options["oplock"],
                   f"oplock {options['oplock']} wanted, {file.oplock or '-'} granted")
         return file
+
+    def listen(self):
+        """The events of the loopback wire from now on, with the kernel's times: which of two
+        messages on two connections left first. None where that may not be listened to."""
+        if not self.private:
+            return None
+        try:
+            tap = Tap("lo", self.server.address)
+        except OSError:
+            return None
+        self.closers.append(tap.close)
+        return tap.timeline
 
     # The end ---------------------------------------------------------------------------------------
 

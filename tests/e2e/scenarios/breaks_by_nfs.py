@@ -123,7 +123,9 @@ def nfs_against_right(world, operation, right):
     name = world.file(OLD)
     file = hold(world, right, name)
     dirty = right in ("RW", "RWH", "exclusive", "batch")
-    attempt = Attempt(world, operation, name).start()
+    attempt = Attempt(world, operation, name)
+    wire = world.listen() if rule and rule[1] != WAIT else None
+    attempt.start()
     if rule is None:
         attempt.completes(1.0)
         check(next_break(file, 0.05) is None, "a break that the table does not know")
@@ -137,13 +139,28 @@ def nfs_against_right(world, operation, right):
         if how == WAIT:
             waits_for_ack(attempt, file, notice, dirty)
         else:
-            done = attempt.completes(1.0)
-            after(done, notice.at, "the reply left before the break", slack=0.05)
+            attempt.completes(1.0)
+            break_left_first(wire, operation)
             if how == ACK:
                 ok(file.client.ack(notice), "acknowledgment")
     if attempt.has_happened() is not None:
         check(attempt.has_happened(), f"{operation} answered, but the disk does not show it")
     attempt.client.forget()
+
+
+def break_left_first(wire, operation):
+    """What goes on without an acknowledgment still must not be answered before the notice left."""
+    if wire is None:
+        return
+    row = {"truncate": "SETATTR", "extend": "SETATTR", "create over": "CREATE"}.get(operation)
+    reply = wire.wait("reply NLM LOCK" if operation.startswith("lock")
+                      else f"reply NFS {row or 'WRITE'}", status=0, timeout=3)
+    notice = wire.wait("break", timeout=3)
+    check(reply and notice, f"on the wire: break {notice}, reply {reply}")
+    # The order in which the tap got the packets counts, not their stamps: the kernel begins to stamp
+    # some time after it was asked to.
+    check(wire.events.index(notice) < wire.events.index(reply),
+          f"the reply left before the break ({reply.at - notice.at:.4f} s)")
 
 
 def waits_for_ack(attempt, file, notice, dirty):
@@ -269,7 +286,8 @@ def holder_closes(world):
 def flush_in_flight(world):
     size, chunk = 1 << 20, 1 << 16
     old, new = pattern(size, 1), pattern(size, 2)
-    client, smb = world.nfs(), world.smb("smb", "3.0.2")
+    client, smb = world.nfs(), world.smb("smb", "2.1")  # its signatures cost Python the least
+    tried = 0
     for turn in range(6):
         name = world.file(old)
         file = hold(world, "RWH", name, smb)
@@ -280,11 +298,15 @@ def flush_in_flight(world):
         # The Linux client does just this: it does not wait for the answers to its writes.
         writes = [file.start_write(at, new[at:at + chunk]) for at in range(0, size, chunk)]
         acked = file.client.start_ack(notice)
-        equal(ok(read.wait(5)).data == new[offset:], True, f"what NFS read in turn {turn}")
+        data = ok(read.wait(15)).data
         for write in writes:
-            ok(write.wait(5), "flush")
-        ok(acked.wait(5), "acknowledgment")
+            ok(write.wait(15), "flush")
+        if acked.sent - notice.at < world.server.break_timeout - 1:
+            ok(acked.wait(5), "acknowledgment")
+            equal(data == new[offset:], True, f"what NFS read in turn {turn}")
+            tried += 1
         ok(file.close())
+    check(tried > 0, "this machine is too busy to acknowledge in time")
 
 
 @scenario("XPRO-02 a refused acknowledgment changes nothing")

@@ -22,7 +22,7 @@ def work(world, shell, place, mount):
         name = world.file(pattern(100_000, 3))
         code, text = shell.run(SCRIPT.format(place=place, folder=world.folder), check=False)
         equal((code, text.split()), (0, ["1", "moved"]), "what the programs said")
-        code, text = shell.run(f"cat {place}/{name} | sha256sum; df {place} | tail -n 1",
+        code, text = shell.run(f"sha256sum {place}/{name}; df {place} | tail -n 1",
                                check=False)
         check(code == 0 and SERVER in text, f"df: {text}")
         check(hashlib.sha256(pattern(100_000, 3)).hexdigest() in text, f"contents of a file: {text}")

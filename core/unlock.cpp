@@ -1,0 +1,105 @@
+// Byte ranges given back, cancelled and asked about.
+#include <algorithm>
+
+#include "core/state.hpp"
+
+namespace lockstep::core {
+
+// ---- Giving back -------------------------------------------------------------------------------
+
+void State::on(const Unlocked& event) {
+  Client* client = find_client(event.client);
+  if (!client) return reply(event.request, Status::unknown_client);
+  const bool smb = client->protocol == Protocol::smb;
+  File* file = find_file(event.file);
+  const auto key = std::make_tuple(client->id, smb ? event.open : OpenId{}, event.owner);
+  auto at = owners.find(key);
+  if (file && !smb && at != owners.end()) {
+    take_from_queue(at->second, *file, event.range);
+    at = owners.find(key);  // who only waited is gone with his last waiter
+  }
+  Status status = Status::ok;
+  if (file && at != owners.end()) {
+    LockOwner& owner = at->second;
+    LockChanges& changes = changes_;
+    changes.clear();
+    if (smb) {
+      std::vector<Range> ranges{event.range};
+      ranges.insert(ranges.end(), event.more.begin(), event.more.end());
+      for (const Range& range : ranges) {
+        if (!file->locks.unstack(file, owner, range, changes)) {
+          status = Status::range_not_locked;
+          break;
+        }
+      }
+    } else {
+      stop_grants(*file, owner, event.range);
+      file->locks.clear(file, owner, event.range, next_lock, changes);
+    }
+    lock_changed(*file, changes, &owner);
+    tidy(owner);
+  } else if (smb) {
+    status = opens.contains(event.open) ? Status::range_not_locked : Status::unknown_open;
+  }
+  reply(event.request, status);
+}
+
+void State::on(const LockCancelled& event) {
+  Client* client = find_client(event.client);
+  File* file = find_file(event.file);
+  auto at = owners.find(std::make_tuple(event.client, OpenId{}, event.owner));
+  Status status = Status::ok;
+  if (client && file && at != owners.end()) {
+    LockOwner& owner = at->second;
+    Waiter* found = nullptr;
+    for (const Arrival queued : owner.waiting) {
+      Waiter& waiter = waiters.at(queued);
+      const auto& asked = std::get<LockRequested>(waiter.body);
+      if (waiter.files.front() == file && asked.element == event.element) found = &waiter;
+    }
+    if (found) {
+      cancel(*found, Status::cancelled);
+    } else if (file->locks.covers(owner, event.element.range, LockMode::shared)) {
+      status = Status::denied;  // too late: the client has to unlock what it was granted
+    }
+  }
+  reply(event.request, status);
+}
+
+// ---- Testing -----------------------------------------------------------------------------------
+
+Outcome State::attempt(const LockTested& event, Arrival) {
+  Client* client = find_client(event.client);
+  if (!client) {
+    reply(event.request, Status::unknown_client);
+    return {};
+  }
+  File* file = find_file(event.file);
+  if (!file) {
+    reply(event.request, Status::ok);
+    return {};
+  }
+  Asker asker;
+  asker.client = client;
+  const Need need{file, Cause::test_lock};
+  Outcome outcome = break_rights(asker, {&need, 1});
+  if (outcome.wait_for == WaitFor::grace) return wait_for_grace(event.request, *client);
+  if (!outcome.done()) return outcome;
+  const LockOwner* owner = find_owner(event.client, event.open, event.owner);
+  const HeldLock* held = clashing_lock(*file, owner, event.element);
+  while (held && expired_holder(find_client(held->owner->client))) {
+    held = clashing_lock(*file, owner, event.element);
+  }
+  if (held && held->recovered) return wait_for_grace(event.request, *client);
+  if (held) {
+    reply(event.request, Status::denied, holder_of(*held));
+  } else if (const QueuedLock* kept =
+                 clashing_waiter(*file, owner, event.element, kNotQueued, true)) {
+    reply(event.request, Status::denied, holder_of(*kept));
+  } else {
+    reply(event.request, Status::ok);
+  }
+  return {};
+}
+
+}  // namespace lockstep::core
