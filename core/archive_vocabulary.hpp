@@ -1,9 +1,7 @@
-// How the vocabulary is written to and read from an archive (archive.cpp only).
+// How the vocabulary is written to and read from an archive: a part of archive.cpp, which includes
+// the serialization headers before it.
 #pragma once
 
-#include <boost/serialization/split_free.hpp>
-#include <boost/serialization/string.hpp>
-#include <boost/serialization/vector.hpp>
 #include <stdexcept>
 
 #include "core/state.hpp"

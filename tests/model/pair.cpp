@@ -83,9 +83,6 @@ std::string outward(const Effects& effects) {
   return all;
 }
 
-template <class Variant, std::size_t... I>
-constexpr std::array<const char*, sizeof...(I)> nothing(std::index_sequence<I...>);
-
 const char* kind_of(const EventBody& body) {
   static constexpr const char* names[] = {
       "Tick",          "ClientArrived",       "ClientRenewed",

@@ -96,4 +96,12 @@ class Player {
   std::uint64_t requests_ = 0;
 };
 
+struct Player::Actor {
+  core::Protocol protocol;
+  const char* identity;
+  const char* address;
+};
+
+inline std::uint64_t small(std::uint8_t dice, std::uint64_t bound) { return dice % bound; }
+
 }  // namespace lockstep::test
