@@ -47,7 +47,9 @@ Outcome State::attempt(const OpenRequested& event, Arrival) {
   const bool leased = event.wish.flavour == Flavour::lease;
   File& file = this->file(event.file);
   untidy(file);
-  const bool by_itself = smb && grace && recovered_open(file, *client, event) != nullptr;
+  // One that truncates is no mere reclaim: it waits for the end of grace like any change.
+  const bool by_itself =
+      smb && grace && !event.overwrite && recovered_open(file, *client, event) != nullptr;
   const bool has_it = smb ? by_itself : open_of_owner(file, *client, event.owner) != nullptr;
   if (!has_it &&
       (client->opens >= limits.opens_per_client_max || opens.size() >= limits.opens_max)) {

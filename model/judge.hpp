@@ -125,6 +125,7 @@ struct Judge : Ranges {
     const bool by_smb = smb(e.client);
     if (!may_reclaim(*client(e.client)) || (!by_smb && e.reclaim != Reclaim::previous))
       return nullptr;
+    if (by_smb && e.overwrite) return nullptr;  // a truncation is no mere reclaim
     return find(opens, [&](auto& o) {
       const Right* r = right(o.right);
       const bool same = by_smb ? o.recovered && r != nullptr && is_lease(r->flavour) &&

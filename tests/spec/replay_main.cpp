@@ -1,0 +1,29 @@
+// replay_spec MODULE SCENE < dump: replays one dump of TLC and prints what it saw.
+#include <iostream>
+
+#include "tests/spec/replay.hpp"
+
+int main(int argc, char** argv) {
+  using namespace lockstep::test;  // NOLINT
+  if (argc != 3) {
+    std::cerr << "usage: replay_spec locks|rights SCENE < dump\n";
+    return 2;
+  }
+  const std::string module = argv[1];
+  auto translator = module == "locks" ? locks_translator(argv[2]) : rights_translator(argv[2]);
+  try {
+    const Tally tally = replay(std::cin, *translator);
+    std::cout << module << ' ' << argv[2] << ": " << tally.edges << " edges, " << tally.states
+              << " states, " << tally.refusals << " edges that change nothing, " << tally.mismatches
+              << " mismatches\n";
+    for (const auto& [event, count] : tally.events)
+      std::cout << "  " << event << ' ' << count << '\n';
+    std::cout << "  outcomes:";
+    for (const auto& [word, count] : tally.outcomes) std::cout << ' ' << word << ' ' << count;
+    std::cout << '\n';
+    return tally.edges > 0 && tally.mismatches == 0 ? 0 : 1;
+  } catch (const std::exception& error) {
+    std::cerr << error.what() << '\n';
+    return 1;
+  }
+}
