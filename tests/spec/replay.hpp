@@ -64,6 +64,5 @@ struct Tally {
 Tally replay(std::istream& dump, Translator& translator, std::uint64_t mismatches_max = 20);
 
 std::unique_ptr<Translator> locks_translator(const std::string& scene);
-std::unique_ptr<Translator> rights_translator(const std::string& scene);
 
 }  // namespace lockstep::test

@@ -1,16 +1,16 @@
-// replay_spec MODULE SCENE < dump: replays one dump of TLC and prints what it saw.
+// spec_replay MODULE SCENE < dump: replays one dump of TLC and prints what it saw.
 #include <iostream>
 
 #include "tests/spec/replay.hpp"
 
 int main(int argc, char** argv) {
   using namespace lockstep::test;  // NOLINT
-  if (argc != 3) {
-    std::cerr << "usage: replay_spec locks|rights SCENE < dump\n";
+  const std::string module = argc == 3 ? argv[1] : "";
+  if (module != "locks") {
+    std::cerr << "usage: spec_replay locks SCENE < dump\n";
     return 2;
   }
-  const std::string module = argv[1];
-  auto translator = module == "locks" ? locks_translator(argv[2]) : rights_translator(argv[2]);
+  auto translator = locks_translator(argv[2]);
   try {
     const Tally tally = replay(std::cin, *translator);
     std::cout << module << ' ' << argv[2] << ": " << tally.edges << " edges, " << tally.states
