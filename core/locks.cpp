@@ -419,7 +419,10 @@ void State::on(const GrantAnswered& event) {
     lock_changed(*grant.file, changes, grant.owner);
     for (const EarlierMode& part : grant.before) {
       changes.clear();
-      const HeldLock earlier{part.range, 0, grant.owner, now, {}, part.mode, false};
+      // A shared grant over an exclusive lock let others in: that part stays shared.
+      const bool lowered = grant.element.mode == LockMode::shared;
+      const LockMode mode = lowered ? LockMode::shared : part.mode;
+      const HeldLock earlier{part.range, 0, grant.owner, now, {}, mode, false};
       grant.file->locks.set(grant.file, earlier, next_lock, changes);
       lock_changed(*grant.file, changes, grant.owner);
     }

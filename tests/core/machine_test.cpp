@@ -200,5 +200,32 @@ TEST_F(MachineTest, RecoveredLocksProtectAndAreGivenBack) {
   EXPECT_EQ(reply(apply(nlm_lock(other, {5, 5}, LockMode::shared))).status, Status::denied);
 }
 
+TEST_F(MachineTest, ABreakEndsAfterTheWritesThatWereSentBeforeItsAcknowledgment) {
+  const ClientId smb = client(Protocol::smb, "guid");
+  const ClientId nfs = client(Protocol::nfs3, "host");
+  const auto opened = std::get<OpenReply>(reply(apply(smb_open(smb, kRWH))).body);
+  AccessRequested read;
+  read.request = next();
+  read.client = nfs;
+  read.target = {kFile, Operation::read};
+  EXPECT_NE(find<SendBreak>(apply(read)), nullptr);
+
+  AccessRequested flush;
+  flush.request = next();
+  flush.client = smb;
+  flush.open = opened.open;
+  flush.target = {kFile, Operation::write};
+  EXPECT_EQ(reply(apply(flush)).status, Status::ok) << "the holder passes its own break";
+  Effects out = apply(ack(smb, kRH));
+  ASSERT_EQ(out.size(), 1u) << "the read still waits for the flush";
+  EXPECT_EQ(reply(out).status, Status::ok);
+  EXPECT_EQ(reply(apply(ack(smb, kRH))).status, Status::not_breaking);
+
+  out = apply(AccessEnded{flush.request});
+  EXPECT_EQ(reply(out).request, read.request);
+  EXPECT_EQ(reply(out).status, Status::ok);
+  EXPECT_EQ(machine.view(kFile).rights[0].rights, kRH);
+}
+
 }  // namespace
 }  // namespace lockstep::core
