@@ -243,8 +243,7 @@ Arrival State::place_of(const LockOwner& owner, const File& file, LockElement el
   for (const Arrival queued : owner.waiting) {
     const Waiter& waiter = waiters.at(queued);
     const auto& asked = std::get<LockRequested>(waiter.body);
-    if (asked.wait == Wait::reserve && waiter.files.front() == &file &&
-        asked.element.range.contains(element.range)) {
+    if (asked.wait == Wait::reserve && waiter.files.front() == &file && asked.element == element) {
       return queued;
     }
   }

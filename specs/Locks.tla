@@ -173,7 +173,8 @@ LockRequested(s, e) ==
       ahead   == IF e.wait THEN Before(s, w, place) ELSE {}
       queued  == [s EXCEPT !.queue = Append(@, w)]
       full    == Len(s.queue) >= waiters_per_file_max
-  IN  IF w.owner \in Posix /\ HoldsAs(s.held[w.owner], w, w.kind)
+  IN  IF e.wait /\ w.owner \in Nlm /\ mine # {} THEN Say(s, "blocked")    \* told so again
+      ELSE IF w.owner \in Posix /\ HoldsAs(s.held[w.owner], w, w.kind)
       THEN Done([s EXCEPT !.calls = EndCalls(@, w)], <<>>, "granted")
       ELSE IF holders \cup ahead = {} /\ ~InOwnWay(s, w)
       THEN \* what an NFSv4 owner waited for, or was told of, is what it has now
@@ -235,7 +236,7 @@ Leave(s, owners, how) ==
             calls |-> {c \in s.calls : c.owner \notin owners}], gone.ended, "ok")
 
 OpenClosed(s, e) == Leave(s, {e.owner}, "closed")
-ClientLeft(s, e) == Leave(s, {o \in Owner : Client[o] = e.client}, "gone")
+ClientLeft(s, e) == Leave(s, {o \in Owner : Client[o] = e.client}, "cancelled")
 
 (* Time: what was kept for a waiter that does not come is given up.        *)
 Tick(s) == LET Told(w) == w.told

@@ -1,20 +1,18 @@
 #include "tests/spec/replay.hpp"
 
 #include <iostream>
+#include <optional>
+#include <stdexcept>
+#include <unordered_map>
+#include <unordered_set>
 
 namespace lockstep::test {
 
 namespace {
 
-struct Snapshot {
-  std::string machine;
-  core::Nanos now = 0;
-  std::uint64_t requests = 0;
-};
-
 /// The text between TLC's quotes, with its escapes undone; nothing when the line is no edge.
 std::optional<std::string> edge_text(const std::string& line) {
-  if (!line.starts_with("\"<<<<") || !line.ends_with(">>\"")) return std::nullopt;
+  if (!line.starts_with("\"<<[type |-> ") || !line.ends_with(">>\"")) return std::nullopt;
   std::string text;
   text.reserve(line.size());
   for (std::size_t i = 1; i + 1 < line.size(); ++i) {
@@ -24,57 +22,92 @@ std::optional<std::string> edge_text(const std::string& line) {
   return text;
 }
 
+class Replay {
+ public:
+  Replay(Translator& translator, std::uint64_t mismatches_max)
+      : translator_(translator), mismatches_max_(mismatches_max) {
+    translator_.begin();
+  }
+
+  void edge(const Value& event, const Value& state, const Value& step) {
+    if (!(state == source_)) leave(state);
+    if (!events_seen_.insert(hash(event)).second) ++tally.forks;
+    translator_.load(*at_source_);
+    const Value said = translator_.happen(event);
+    ++tally.edges;
+    ++tally.events[event["type"].text];
+    count_outcome(step);
+    const Value& after = step["state"];
+    if (after == state) ++tally.refusals;
+    const Value seen = translator_.view(), wanted = translator_.visible(after);
+    const auto broken = translator_.subject().broken();
+    if (seen != wanted || broken || !translator_.agrees(said, step)) {
+      ++tally.mismatches;  // the state behind a mismatch is not the specification's
+      if (tally.mismatches > mismatches_max_) return;
+      std::cerr << "from  " << show(state) << "\nevent " << show(event) << "\nspec  "
+                << show(wanted) << "\n      " << show(step) << "\nhere  " << show(seen)
+                << "\n      " << show(said) << (broken ? "\nbroken " + *broken : "") << "\n\n";
+      return;
+    }
+    const std::uint64_t key = hash(after);
+    if (reached_.insert(key).second) kept_.emplace(key, translator_.save());
+  }
+
+  Tally done() {
+    tally.states = reached_.size();
+    return tally;
+  }
+
+ private:
+  /// The edges of one state are over, those of the next begin.
+  void leave(const Value& next) {
+    const std::uint64_t key = hash(next);
+    if (tally.edges == 0) {
+      if (translator_.view() != translator_.visible(next)) {
+        throw std::runtime_error("the machine does not begin in " + show(next) + " but in " +
+                                 show(translator_.view()));
+      }
+      reached_.insert(key);
+      kept_.emplace(key, translator_.save());
+    }
+    auto found = kept_.extract(key);
+    if (!found) throw std::runtime_error("not reached, or its edges were over: " + show(next));
+    source_ = next;
+    at_source_ = std::move(found.mapped());
+    events_seen_.clear();
+  }
+
+  void count_outcome(const Value& step) {
+    if (const Value* reply = step.find("reply")) ++tally.outcomes[reply->text];
+    if (const Value* out = step.find("out")) {
+      for (const Value& effect : out->items) {
+        const Value* status = effect.find("status");
+        ++tally.outcomes[status ? status->text : effect["what"].text];
+      }
+    }
+  }
+
+  Translator& translator_;
+  std::uint64_t mismatches_max_;
+  Tally tally;
+  Value source_;
+  std::optional<Translator::Saved> at_source_;
+  std::unordered_set<std::uint64_t> reached_, events_seen_;
+  std::unordered_map<std::uint64_t, Translator::Saved> kept_;
+};
+
 }  // namespace
 
 Tally replay(std::istream& dump, Translator& translator, std::uint64_t mismatches_max) {
-  Tally tally;
-  std::unordered_map<std::string, Snapshot> reached;
-  translator.begin();
-  bool begun = false;
+  Replay replay(translator, mismatches_max);
   std::string line;
   while (std::getline(dump, line)) {
     const auto text = edge_text(line);
     if (!text) continue;
     const Value edge = parse_value(*text);
-    const Value &event = edge[0], &state = edge[1], &outcome = edge[2], &after = edge[3];
-    auto remember = [&](const Value& at) {
-      reached.try_emplace(show(at),
-                          Snapshot{translator.save(), translator.now, translator.requests});
-    };
-    if (!begun) {
-      // The first edge leaves the initial state.
-      begun = true;
-      remember(state);
-      if (translator.view() != translator.visible(state)) {
-        throw std::runtime_error("the machine does not begin in " + show(state));
-      }
-    }
-    auto source = reached.find(show(state));
-    if (source == reached.end()) throw std::runtime_error("never reached: " + show(state));
-    translator.load(source->second.machine);
-    translator.now = source->second.now;
-    translator.requests = source->second.requests;
-
-    const Value said = translator.happen(event);
-    ++tally.edges;
-    ++tally.events[event[0].text];
-    ++tally.outcomes[outcome[0].text];
-    if (state == after) ++tally.refusals;
-    const Value seen = translator.view(), wanted = translator.visible(after);
-    const auto broken = translator.machine->check_invariants();
-    if (seen != wanted || !translator.agrees(said, outcome) || broken) {
-      std::string words = "from  " + show(state) + "\nevent " + show(event) + "\nspec  " +
-                          show(wanted) + "\n      " + show(outcome) + "\ncore  " + show(seen) +
-                          "\n      " + show(said);
-      if (broken) words += "\nbroken " + *broken;
-      if (tally.mismatches++ == 0) tally.first_mismatch = words;
-      if (tally.mismatches <= mismatches_max) std::cerr << words << "\n\n";
-      continue;  // the state behind a mismatch is not the specification's
-    }
-    remember(after);
+    replay.edge(edge[0], edge[1], edge[2]);
   }
-  tally.states = reached.size();
-  return tally;
+  return replay.done();
 }
 
 }  // namespace lockstep::test

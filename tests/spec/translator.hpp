@@ -1,0 +1,121 @@
+// One module's half of the replay: how the events of a specification happen to a machine, and how
+// the machine's view is shown in the specification's words. What the specification calls by name
+// (a client, an owner) the machine knows by number: translators find the numbers in the view.
+#pragma once
+
+#include <any>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "tests/spec/subject.hpp"
+#include "tests/spec/value.hpp"
+
+namespace lockstep::test {
+
+class Translator {
+ public:
+  virtual ~Translator() = default;
+
+  /// Brings a fresh machine to the specification's initial state.
+  virtual void begin() = 0;
+  /// Lets the event happen; what it said, in the words of the specification's step.
+  virtual Value happen(const Value& event) = 0;
+  /// The state as the specification would write it.
+  virtual Value view() const = 0;
+  /// What of a state of the specification can be seen from outside.
+  virtual Value visible(const Value& state) const { return state; }
+  /// Whether what was said is what the step of the specification says.
+  virtual bool agrees(const Value& said, const Value& step) const = 0;
+
+  struct Saved {
+    std::any machine, more;
+    core::Nanos now = 0;
+    std::uint64_t requests = 0;
+  };
+  Saved save() const { return {subject_->save(), save_more(), now_, requests_}; }
+  void load(const Saved& saved) {
+    subject_->load(saved.machine);
+    load_more(saved.more);
+    now_ = saved.now;
+    requests_ = saved.requests;
+    seen_ = subject_->view();
+  }
+  const Subject& subject() const { return *subject_; }
+  /// Every status that the machine ever answered with.
+  const std::set<std::string>& statuses() const { return statuses_; }
+
+ protected:
+  explicit Translator(std::unique_ptr<Subject> subject) : subject_(std::move(subject)) {}
+
+  /// What a translator keeps beside the machine (a disk, for one).
+  virtual std::any save_more() const { return {}; }
+  virtual void load_more(const std::any&) {}
+
+  core::RequestId next_request() { return {++requests_}; }
+  void pass(core::Nanos time) { now_ += time; }
+  core::Effects start(const core::Limits& limits, const std::vector<core::Record>& records,
+                      std::uint64_t epoch) {
+    core::Effects effects;
+    subject_->recover(limits, records, epoch, now_, effects);
+    seen_ = subject_->view();
+    return effects;
+  }
+  core::Effects apply(core::EventBody body) {
+    core::Effects effects;
+    now_ += core::kMillisecond;
+    subject_->apply({now_, std::move(body)}, effects);
+    for (const core::Effect& effect : effects) {
+      if (const auto* reply = std::get_if<core::Reply>(&effect)) {
+        statuses_.emplace(core::name(reply->status));
+      }
+    }
+    seen_ = subject_->view();
+    return effects;
+  }
+
+  const core::StateView& seen() const { return seen_; }
+  /// The one file that a module is about.
+  static constexpr core::FileId kFile{1, 0, 1};
+  const core::FileView& file() const {
+    static const core::FileView nothing;
+    for (const core::FileView& view : seen_.files) {
+      if (view.file == kFile) return view;
+    }
+    return nothing;
+  }
+  const core::ClientView* client_named(core::Protocol protocol, const std::string& identity) const {
+    for (const core::ClientView& view : seen_.clients) {
+      if (view.protocol == protocol && view.identity == identity) return &view;
+    }
+    return nullptr;
+  }
+  /// Who has this number: its identity, as the specification names it.
+  std::string identity_of(core::ClientId id) const {
+    for (const core::ClientView& view : seen_.clients) {
+      if (view.client == id) return view.identity;
+    }
+    return "?";
+  }
+
+ private:
+  std::unique_ptr<Subject> subject_;
+  core::StateView seen_;
+  core::Nanos now_ = core::kSecond;
+  std::uint64_t requests_ = 0;
+  std::set<std::string> statuses_;
+};
+
+/// The translator of a module ("Locks", "Rights", ...) for a scene of specs/dump; nothing when
+/// there is no such module.
+std::unique_ptr<Translator> make_translator(const std::string& module, const std::string& scene,
+                                            std::unique_ptr<Subject> subject);
+
+std::unique_ptr<Translator> locks_translator(const std::string& scene,
+                                             std::unique_ptr<Subject> subject);
+std::unique_ptr<Translator> rights_translator(const std::string& scene,
+                                              std::unique_ptr<Subject> subject);
+
+}  // namespace lockstep::test
