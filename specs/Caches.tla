@@ -40,7 +40,7 @@ CInit == /\ Init
 (* after the letters sent before it: a notice that was still on its way    *)
 (* has arrived then.  Who is revoked is no longer honest: it starts anew.  *)
 
-OkTo(t, c)   == {n \in DOMAIN t.out : t.out[n] = [what |-> "reply", client |-> c, status |-> "ok"]}
+OkTo(t, c)   == {n \in DOMAIN t.out : t.out[n].what = "reply" /\ t.out[n].client = c /\ t.out[n].status = "ok"}
 BreaksTo(t, c) == {n \in DOMAIN t.out : t.out[n].what = "break" /\ t.out[n].client = c}
 CutOff(e, t) == {c \in Clients : [what |-> "revoked", client |-> c] \in {t.out[n] : n \in DOMAIN t.out}}
                 \cup (IF e.type = "ClientLeft" \/ (e.type = "OpenClosed" /\ t.state.right[e.client] = {})

@@ -124,9 +124,10 @@ NoInventedHolder(s, e, t) == t.reply = "denied" /\ e.type = "LockRequested" =>
 (* 27. A lock that is held already, and a blocking request that waits      *)
 (* already, change nothing but the callback.                               *)
 NlmIdempotent(s, e, t) == e.type = "LockRequested" /\ e.owner \in Posix =>
-  /\ HoldsAs(s.held[e.owner], e, e.kind) =>
+  /\ HoldsAs(s.held[e.owner], e, e.kind) /\ t.reply # "blocked" =>
        t.reply = "granted" /\ (t.ended = <<>> => t.state.held = s.held /\ t.state.queue = s.queue)
-  /\ t.reply = "blocked" /\ InQueue(s.queue, e) # {} => t.state = s
+  /\ t.reply = "blocked" /\ (InQueue(s.queue, e) # {} \/ HoldsAs(s.held[e.owner], e, e.kind)) =>
+       t.state = s /\ InQueue(s.queue, e) # {}
 
 (* 51, step: a refusal releases what the grant added and no more.          *)
 RefusalIsExact(s, e, t) == e.type = "GrantAnswered" =>

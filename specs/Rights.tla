@@ -19,10 +19,12 @@
 (*   acked[c]   what c acknowledged while writes of its own are still in   *)
 (*              flight (it flushes and acknowledges without waiting for    *)
 (*              the replies): the break ends with the last of them         *)
+(*   clock      who has to answer a break, in the order of the deadlines    *)
 (*   lock[c]    whether c holds an exclusive lock on the whole file        *)
 (*   inflight   accesses that were let through and have not ended          *)
 (*   queue      who waits, in order of arrival, each with the holders      *)
-(*              whose breaks it waits for ({}: it waits for locks)         *)
+(*              whose breaks it waits for ({}: it waits for locks); woken  *)
+(*              only within a step: its breaks have ended, judge it again  *)
 (*   bars       operations that were put off: nobody else gets a right     *)
 (*              that they would have to break again                        *)
 (*   backoff    a recall ended a moment ago: no delegation yet             *)
@@ -39,10 +41,10 @@ CONSTANTS
 
 None == {"no break"}     \* a set, so that TLC can compare it with rights
 
-VARIABLES opens, right, brk, acked, lock, inflight, queue, bars, backoff
-vars == <<opens, right, brk, acked, lock, inflight, queue, bars, backoff>>
+VARIABLES opens, right, brk, acked, clock, lock, inflight, queue, bars, backoff
+vars == <<opens, right, brk, acked, clock, lock, inflight, queue, bars, backoff>>
 
-State == [opens |-> opens, right |-> right, brk |-> brk, acked |-> acked, lock |-> lock,
+State == [opens |-> opens, right |-> right, brk |-> brk, acked |-> acked, clock |-> clock, lock |-> lock,
           inflight |-> inflight, queue |-> queue, bars |-> bars, backoff |-> backoff]
 
 IsSmb(c) == Flavour[c] \in {"lease", "oplock"}
@@ -81,7 +83,7 @@ Request(e) ==
                 [] e.type = "AccessRequested" -> e.operation
                 [] e.type = "LockRequested" -> "lock",
    wish   |-> IF e.type = "OpenRequested" THEN e.wish ELSE {},
-   waits  |-> {}]
+   waits  |-> {}, woken |-> FALSE]
 
 CauseOf(q) ==
   CASE q.what = "open" -> IF "write" \in Access[q.client] \/ "read" \in Deny[q.client]
@@ -101,7 +103,8 @@ Clashes(c, d) == Access[c] \cap Deny[d] # {} \/ Access[d] \cap Deny[c] # {}
 (* that do not share the name.                                             *)
 DenyClash(s, q) == \E d \in Clients : s.opens[d] > 0 /\
   CASE IsOpen(q) -> (d # q.client \/ s.opens[d] > 0) /\ Clashes(q.client, d)
-    [] q.what \in {"remove", "rename"} -> d # q.client /\ "remove" \in Deny[d]
+    [] q.what = "remove" \/ (q.what = "rename" /\ IsSmb(q.client)) ->
+         d # q.client /\ "remove" \in Deny[d]
     [] OTHER -> FALSE
 
 (* The rights in the way and their cells.  After a clash of deny modes     *)
@@ -119,10 +122,13 @@ MustWait(s, cause, d) == LET cell == Cell(cause, Flavour[d], s.right[d]) IN
   \/ cell.how = "wait"
   \/ s.brk[d] # None /\ ~(s.brk[d] \subseteq cell.to)
 
-(* Locks: of others, and of earlier waiters (who holds it already, and who *)
-(* has to answer a break on the file, goes past the queue).                *)
+(* Locks: of others, truncations that are going on, and earlier waiters    *)
+(* (who holds it already, and who has to answer a break on the file, goes  *)
+(* past the queue).                                                        *)
 LockedBy(s, q, n) ==
   {d \in Clients \ {q.client} : s.lock[d]}
+    \cup {a.client : a \in {a \in s.inflight : a.what = "overwrite" /\ a.client # q.client
+                                              /\ (IsSmb(a.client) \/ IsSmb(q.client))}}
     \cup (IF s.lock[q.client] \/ s.brk[q.client] # None THEN {}
           ELSE {s.queue[j].client : j \in {j \in 1 .. n : s.queue[j].what = "lock"
                                                           /\ s.queue[j].client # q.client}})
@@ -143,6 +149,14 @@ Judge(s, q, n) ==
 -----------------------------------------------------------------------------
 (* Breaks begin, all in one pass.  A notice takes the right at once.       *)
 
+RECURSIVE Listed(_)
+Listed(set) == IF set = {} THEN <<>>
+               ELSE LET x == CHOOSE x \in set : TRUE IN <<x>> \o Listed(set \ {x})
+
+(* A delegation has a whole NFSv4 lease period, longer than any lease.     *)
+InOrder(ds) == LET Long(d) == Flavour[d] = "delegation"  Short(d) == ~Long(d)
+               IN  SelectSeq(ds, Short) \o SelectSeq(ds, Long)
+
 Begun(s, j) ==
   [s EXCEPT
      !.right = [d \in Clients |->
@@ -150,16 +164,14 @@ Begun(s, j) ==
         THEN Cell(j.cause, Flavour[d], s.right[d]).to ELSE s.right[d]],
      !.brk   = [d \in Clients |->
         IF d \in j.begin /\ Cell(j.cause, Flavour[d], s.right[d]).how # "notice"
-        THEN Cell(j.cause, Flavour[d], s.right[d]).to ELSE s.brk[d]]]
-
-RECURSIVE Listed(_)
-Listed(set) == IF set = {} THEN <<>>
-               ELSE LET x == CHOOSE x \in set : TRUE IN <<x>> \o Listed(set \ {x})
+        THEN Cell(j.cause, Flavour[d], s.right[d]).to ELSE s.brk[d]],
+     !.clock = InOrder(@ \o Listed({d \in j.begin :
+                               Cell(j.cause, Flavour[d], s.right[d]).how # "notice"}))]
 
 Sent(s, j) == Listed({[what |-> "break", client |-> d, to |-> Cell(j.cause, Flavour[d], s.right[d]).to,
                        ack |-> Cell(j.cause, Flavour[d], s.right[d]).how # "notice"] : d \in j.begin})
 
-Reply(c, status) == [what |-> "reply", client |-> c, status |-> status]
+Reply(c, of, status) == [what |-> "reply", client |-> c, of |-> of, status |-> status]
 
 -----------------------------------------------------------------------------
 (* Granting a right with an open.                                          *)
@@ -171,9 +183,11 @@ Normal(flavour, r) ==
          [] flavour = "delegation" -> r \ {"H"}
          [] OTHER                  -> {}
 
+CauseInFlight(a) == IF a.what = "overwrite" THEN "write" ELSE a.what
+
 (* What anything that goes on, waits for breaks or was put off would break.*)
 Pending(s, c) ==
-       {CauseOf([what |-> a.what, client |-> a.client]) : a \in {a \in s.inflight : a.client # c}}
+       {CauseInFlight(a) : a \in {a \in s.inflight : a.client # c}}
   \cup {CauseOf(s.queue[i]) : i \in {i \in DOMAIN s.queue : s.queue[i].client # c /\ s.queue[i].waits # {}}}
   \cup {b.cause : b \in {b \in s.bars : b.client # c}}
 
@@ -223,12 +237,12 @@ Go(s, q) ==
              [t EXCEPT !.right[c] = RightAfter(t, c, q.wish),
                        !.opens[c] = @ + 1,
                        !.inflight = @ \cup (IF q.what = "overwrite"
-                                            THEN {[client |-> c, what |-> "write"]} ELSE {})]
+                                            THEN {[client |-> c, what |-> "overwrite"]} ELSE {})]
         [] q.what = "lock" -> [t EXCEPT !.lock[c] = TRUE]
         [] OTHER -> [t EXCEPT !.inflight = @ \cup {[client |-> c, what |-> q.what]}]
 
 Told(s, q) == (IF OwnToo(s, q) THEN <<[what |-> "break", client |-> q.client, to |-> {}, ack |-> FALSE]>>
-               ELSE <<>>) \o <<Reply(q.client, "ok")>>
+               ELSE <<>>) \o <<Reply(q.client, q.what, "ok")>>
 
 -----------------------------------------------------------------------------
 (* Waking: of those who wait for nothing any more, the earliest is judged  *)
@@ -236,8 +250,7 @@ Told(s, q) == (IF OwnToo(s, q) THEN <<[what |-> "break", client |-> q.client, to
 
 Without(q, i) == SubSeq(q, 1, i - 1) \o SubSeq(q, i + 1, Len(q))
 Ready(s, i) == LET q == s.queue[i] IN
-  \/ q.waits = {} /\ q.what # "lock"
-  \/ q.waits = {} /\ q.what = "lock" /\ LockedBy(s, q, i - 1) = {}
+  q.waits = {} /\ (q.what # "lock" \/ q.woken \/ LockedBy(s, q, i - 1) = {})
 Earliest(is) == CHOOSE i \in is : \A j \in is : i <= j
 
 RECURSIVE Settle(_, _)
@@ -247,22 +260,24 @@ Settle(s, out) ==
       ELSE LET i == Earliest(ready)
                q == s.queue[i]
                j == Judge(s, q, i - 1)
-               t == Begun(s, j)
+               t == [Begun(s, j) EXCEPT !.queue[i].woken = FALSE]
                sent == out \o Sent(s, j)
            IN  CASE j.verdict = "break"  -> Settle([t EXCEPT !.queue[i].waits = j.waits], sent)
                  [] j.verdict = "locked" -> Settle(t, sent)      \* begins breaks, stays
                  [] j.verdict = "go"     -> LET u == [t EXCEPT !.queue = Without(@, i)]
                                             IN  Settle(Go(u, q), sent \o Told(u, q))
                  [] OTHER -> Settle([t EXCEPT !.queue = Without(@, i)],
-                                    Append(sent, Reply(q.client, j.verdict)))
+                                    Append(sent, Reply(q.client, q.what, j.verdict)))
 
 (* Breaks of these holders have ended: right[d] is what is left.           *)
 EndBreaks(s, ds, left) ==
   [s EXCEPT !.right = [d \in Clients |-> IF d \in ds THEN left[d] ELSE s.right[d]],
             !.brk   = [d \in Clients |-> IF d \in ds THEN None ELSE s.brk[d]],
             !.acked = [d \in Clients |-> IF d \in ds THEN None ELSE s.acked[d]],
+            !.clock = SelectSeq(@, LAMBDA d : d \notin ds),
             !.backoff = @ \/ \E d \in ds : Flavour[d] = "delegation" /\ s.brk[d] # None,
-            !.queue = [i \in DOMAIN s.queue |-> [s.queue[i] EXCEPT !.waits = @ \ ds]]]
+            !.queue = [i \in DOMAIN s.queue |-> [s.queue[i] EXCEPT
+              !.waits = @ \ ds, !.woken = @ \/ (s.queue[i].waits \cap ds # {} /\ s.queue[i].waits \subseteq ds)]]]
 
 -----------------------------------------------------------------------------
 (* The actions.                                                            *)
@@ -273,15 +288,15 @@ Asked(s, q) ==
       sent == Sent(s, j)
       full == Len(s.queue) >= waiters_per_file_max
   IN  CASE j.verdict \in {"break", "locked"} ->
-             IF full THEN [state |-> s, out |-> <<Reply(q.client, "limit")>>]
+             IF full THEN Settle(t, Append(sent, Reply(q.client, q.what, "limit")))
              ELSE \* a break that began lets its holder's own lock requests pass
                Settle([t EXCEPT !.queue = Append(@, [q EXCEPT !.waits = j.waits])],
                       Append(sent, [what |-> "parked", client |-> q.client]))
         [] j.verdict = "go" -> LET u == Go(t, q) IN Settle(u, sent \o Told(t, q))
-        [] OTHER -> Settle(t, Append(sent, Reply(q.client, j.verdict)))
+        [] OTHER -> Settle(t, Append(sent, Reply(q.client, q.what, j.verdict)))
 
-Say(s, c, status) == [state |-> s, out |-> <<Reply(c, status)>>]
-Done(s, c) == Settle(s, <<Reply(c, "ok")>>)
+Say(s, c, status) == [state |-> s, out |-> <<Reply(c, "event", status)>>]
+Done(s, c) == Settle(s, <<Reply(c, "event", "ok")>>)
 
 Gone(s, c, rest) ==        \* nothing is left of a right
   IF rest # {} THEN s ELSE EndBreaks(s, {c}, [d \in {c} |-> {}])
@@ -293,19 +308,20 @@ OpenClosed(s, c) ==
            THEN Done([EndBreaks(t, {c}, [d \in {c} |-> {}]) EXCEPT !.lock[c] = FALSE], c)
            ELSE Done(t, c)
 
-Flushing(s, c) == [client |-> c, what |-> "write"] \in s.inflight
+Flushing(s, c) == \E a \in s.inflight : a.client = c /\ a.what \in {"write", "overwrite"}
 
 BreakAcknowledged(s, c, rights) ==
-  IF s.opens[c] = 0 \/ (Flavour[c] = "oplock" /\ s.right[c] = {}) THEN Say(s, c, "unknown_right")
+  IF s.opens[c] = 0 THEN Say(s, c, IF Flavour[c] = "oplock" THEN "unknown_open" ELSE "unknown_right")
+  ELSE IF Flavour[c] = "oplock" /\ s.right[c] = {} THEN Say(s, c, "unknown_right")
   ELSE IF s.brk[c] = None \/ s.acked[c] # None THEN Say(s, c, "not_breaking")
   ELSE IF ~(rights \subseteq s.brk[c]) THEN Say(s, c, "ack_exceeds")
-  ELSE IF Flushing(s, c) THEN Say([s EXCEPT !.acked[c] = Normal(Flavour[c], rights)], c, "ok")
+  ELSE IF Flushing(s, c) THEN Say([s EXCEPT !.acked[c] = Normal(Flavour[c], rights),
+                                             !.clock = SelectSeq(@, LAMBDA d : d # c)], c, "ok")
   ELSE Done(EndBreaks(s, {c}, [d \in {c} |-> Normal(Flavour[c], rights)]), c)
 
 AccessEnded(s, c) ==
   LET t == [s EXCEPT !.inflight = {a \in @ : a.client # c}]
-  IN  IF s.acked[c] = None THEN [state |-> t, out |-> <<>>]
-      ELSE Settle(EndBreaks(t, {c}, [d \in {c} |-> s.acked[c]]), <<>>)
+  IN  Settle(IF s.acked[c] = None THEN t ELSE EndBreaks(t, {c}, [d \in {c} |-> s.acked[c]]), <<>>)
 
 RightReturned(s, c) ==
   IF s.right[c] = {} THEN Say(s, c, "unknown_right")
@@ -314,7 +330,8 @@ RightReturned(s, c) ==
 RequestCancelled(s, c) ==
   LET is == {i \in DOMAIN s.queue : s.queue[i].client = c}
   IN  IF is = {} THEN [state |-> s, out |-> <<>>]
-      ELSE Settle([s EXCEPT !.queue = Without(@, Earliest(is))], <<Reply(c, "cancelled")>>)
+      ELSE LET i == Earliest(is) IN
+           Settle([s EXCEPT !.queue = Without(@, i)], <<Reply(c, s.queue[i].what, "cancelled")>>)
 
 RECURSIVE Dropped(_, _, _)   \* all waiters that satisfy a test are answered
 Dropped(s, Of(_), status) ==
@@ -322,7 +339,7 @@ Dropped(s, Of(_), status) ==
   IN  IF is = {} THEN [state |-> s, out |-> <<>>]
       ELSE LET i == Earliest(is)
                t == Dropped([s EXCEPT !.queue = Without(@, i)], Of, status)
-           IN  [t EXCEPT !.out = <<Reply(s.queue[i].client, status)>> \o @]
+           IN  [t EXCEPT !.out = <<Reply(s.queue[i].client, s.queue[i].what, status)>> \o @]
 
 ClientLeft(s, c) ==
   LET Mine(q) == q.client = c
@@ -341,18 +358,21 @@ Patience(s) ==
                  i \in {i \in DOMAIN s.queue : Hurried(s.queue[i])}}
   IN  Settle([gone.state EXCEPT !.bars = @ \cup new], gone.out)
 
-Breaking(s) == {d \in Clients : s.brk[d] # None /\ s.acked[d] = None}    \* no answer yet
-BreaksDue(s) ==
-  LET p == Patience(s)       \* their patience ended long before
-  IN  Settle([EndBreaks(p.state, Breaking(p.state), [d \in Breaking(p.state) |-> {}])
-                EXCEPT !.bars = {}, !.backoff = FALSE],
-             p.out \o Listed({[what |-> "revoked", client |-> d] : d \in Breaking(p.state)}))
+(* The deadlines pass, one after the other; who gave no answer is revoked. *)
+RECURSIVE Expire(_, _, _)
+Expire(s, ds, out) ==
+  IF ds = <<>> THEN [state |-> s, out |-> out]
+  ELSE LET d == Head(ds)
+           t == Settle(EndBreaks(s, {d}, [x \in {d} |-> {}]),
+                       Append(out, [what |-> "revoked", client |-> d]))
+       IN  IF \E i \in DOMAIN s.clock : s.clock[i] = d THEN Expire(t.state, Tail(ds), t.out)
+           ELSE Expire(s, Tail(ds), out)
 
+Over(s) == [s EXCEPT !.bars = {}, !.backoff = FALSE]
 Tick(s, due) ==
   CASE due = "patience" -> Patience(s)
-    [] due = "bars"     -> LET p == Patience(s) IN
-                           [p EXCEPT !.state.bars = {b \in @ : b \notin s.bars}, !.state.backoff = FALSE]
-    [] due = "breaks"   -> BreaksDue(s)
+    [] due = "bars"     -> Patience(Over(s))
+    [] due = "breaks"   -> LET p == Patience(Over(s)) IN Expire(p.state, s.clock, p.out)
 
 Busy(s, c) == \/ \E i \in DOMAIN s.queue : s.queue[i].client = c
               \/ \E a \in s.inflight : a.client = c
@@ -360,7 +380,7 @@ Busy(s, c) == \/ \E i \in DOMAIN s.queue : s.queue[i].client = c
 Step(s, e) ==
   CASE e.type = "OpenRequested"     -> Asked(s, Request(e))
     [] e.type = "AccessRequested"   -> Asked(s, Request(e))
-    [] e.type = "LockRequested"     -> IF s.lock[e.client] THEN Say(s, e.client, "ok") ELSE Asked(s, Request(e))
+    [] e.type = "LockRequested"     -> Asked(s, Request(e))
     [] e.type = "Unlocked"          -> Done([s EXCEPT !.lock[e.client] = FALSE], e.client)
     [] e.type = "OpenClosed"        -> OpenClosed(s, e.client)
     [] e.type = "AccessEnded"       -> AccessEnded(s, e.client)
@@ -375,12 +395,12 @@ Init ==
   /\ opens = [c \in Clients |-> 0]
   /\ right = [c \in Clients |-> {}]
   /\ brk   = [c \in Clients |-> None]
-  /\ acked = [c \in Clients |-> None]
+  /\ acked = [c \in Clients |-> None] /\ clock = <<>>
   /\ lock  = [c \in Clients |-> FALSE]
   /\ inflight = {} /\ queue = <<>> /\ bars = {} /\ backoff = FALSE
 
 Become(s) ==
-  /\ opens' = s.opens /\ right' = s.right /\ brk' = s.brk /\ acked' = s.acked /\ lock' = s.lock
+  /\ opens' = s.opens /\ right' = s.right /\ brk' = s.brk /\ acked' = s.acked /\ clock' = s.clock /\ lock' = s.lock
   /\ inflight' = s.inflight /\ queue' = s.queue /\ bars' = s.bars /\ backoff' = s.backoff
 
 (* The client's side of the contract, and the bounds of the model: one     *)
@@ -392,7 +412,7 @@ Fair(s, e) ==
                                      /\ ~(\E i \in DOMAIN s.queue : s.queue[i].client = e.client /\ s.queue[i].what # "lock")
                                      /\ (IsSmb(e.client) => s.opens[e.client] > 0)
     [] e.type = "LockRequested"   -> ~(\E i \in DOMAIN s.queue : s.queue[i].client = e.client)
-                                     /\ (IsSmb(e.client) => s.opens[e.client] > 0)
+                                     /\ ~s.lock[e.client] /\ (IsSmb(e.client) => s.opens[e.client] > 0)
     [] e.type = "OpenClosed"      -> ~Busy(s, e.client)
     [] e.type = "AccessEnded"     -> \E a \in s.inflight : a.client = e.client
     [] e.type = "Unlocked"        -> s.lock[e.client]

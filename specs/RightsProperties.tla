@@ -27,7 +27,7 @@ BreakIsDowngrade == \A c \in Clients :
 (* 12 and 48. While an access is going on, every right of another that it  *)
 (* breaks is already on its way out, and what had to be waited for is gone.*)
 NoGrantInFlight == \A a \in inflight : \A d \in Others(a.client) :
-  LET cell == Cell(CauseOf(a), Flavour[d], right[d]) IN
+  LET cell == Cell(CauseInFlight(a), Flavour[d], right[d]) IN
     cell.how # "keep" => brk[d] # None /\ brk[d] \subseteq cell.to /\ cell.how # "wait"
 
 (* 43. No delegation beside a conflicting open or lock, or under a bar.    *)
@@ -75,7 +75,8 @@ FlushFirst(s, e, t) == \A c \in Clients :
 RevokeOnlyLate(s, e, t) == \A c \in Clients : Shrank(s, t, c) =>
   \/ e.type \in {"BreakAcknowledged", "RightReturned", "OpenClosed", "ClientLeft"} /\ e.client = c
   \/ e.type = "AccessEnded" /\ e.client = c /\ s.acked[c] # None
-  \/ e.type = "Tick" /\ e.due = "breaks" /\ s.brk[c] # None /\ Sends(t, "revoked", c) # {}
+  \/ e.type = "Tick" /\ e.due = "breaks" /\ s.brk[c] # None
+       /\ Sends(t, "revoked", c) # {}
   \/ \E n \in Sends(t, "break", c) : ~t.out[n].ack
 LateAck(s, e, t) == e.type = "BreakAcknowledged" =>
   (s.brk[e.client] = None \/ ~(e.rights \subseteq s.brk[e.client]) => t.state = s)
@@ -166,18 +167,19 @@ ConflictResolves == \A c \in Clients : WaitsForBreak(c) ~> ~WaitsForBreak(c)
 (* Probes: TLC must violate each of these.                                 *)
 Outs == UNION {{Step(State, e).out[n] : n \in DOMAIN Step(State, e).out} :
                  e \in {e \in Event : Fair(State, e)}}
+Said(status) == \E o \in Outs : o.what = "reply" /\ o.status = status
 P_NoWriteRight   == \A c \in Clients : "W" \notin right[c]
 P_NoBreak        == \A c \in Clients : brk[c] = None
 P_NobodyWaits    == Len(queue) = 0
 P_NobodyWaitsForTwo == \A i \in DOMAIN queue : Cardinality(queue[i].waits) < 2
 P_NoBar          == bars = {}
 P_NothingInFlight == inflight = {}
-P_NoShareConflict == \A c \in Clients : Reply(c, "share_conflict") \notin Outs
+P_NoShareConflict == ~Said("share_conflict")
 P_NobodyLocksBesideWaiter == \A c \in Clients : lock[c] => brk[c] = None
 P_NothingRevoked == \A c \in Clients : [what |-> "revoked", client |-> c] \notin Outs
 P_NoSecondBreak  == \A e \in Event : Fair(State, e) => \A c \in Clients :
                        State.brk[c] = None \/ Sends(Step(State, e), "break", c) = {}
-P_NoLateAck      == \A c \in Clients : Reply(c, "not_breaking") \notin Outs
-P_NoWrongAck     == \A c \in Clients : Reply(c, "ack_exceeds") \notin Outs
-P_NobodyPutOff   == \A c \in Clients : Reply(c, "later") \notin Outs
+P_NoLateAck      == ~Said("not_breaking")
+P_NoWrongAck     == ~Said("ack_exceeds")
+P_NobodyPutOff   == ~Said("later")
 =============================================================================

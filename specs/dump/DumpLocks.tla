@@ -8,6 +8,9 @@ Named    == [o \in Owner |-> CASE o \in {"a", "b"} -> "nlm" [] o \in {"c", "e"} 
 Alone    == [o \in Owner |-> o]
 Together == [o \in Owner |-> IF o = "b" THEN "a" ELSE o]
 
+ASSUME PrintT(ToString([Protocol |-> Protocol, Client |-> Client,
+                        waiters_per_file_max |-> waiters_per_file_max]))
+
 DumpNext == \E e \in Event : LET t == Step(State, e) IN
   IF Bounded(t.state) THEN PrintT(ToString(<<e, State, t>>)) /\ Become(t.state) ELSE FALSE
 =============================================================================

@@ -1,5 +1,5 @@
-// Locks.tla through a machine. Owners: a and b are NLM hosts, d is NFSv4, c and e are SMB opens;
-// in the scenes "mixed..." b is the NFSv4 owner.
+// Locks.tla through a machine. An owner is a lock owner of a NLM host, of a NFSv4 client, or an SMB
+// open; each is of the client that the scene says.
 #include <algorithm>
 
 #include "tests/spec/translator.hpp"
@@ -12,16 +12,14 @@ namespace {
 
 class Locks : public Translator {
  public:
-  Locks(const std::string& scene, std::unique_ptr<Subject> subject)
-      : Translator(std::move(subject)),
-        mixed_(scene.starts_with("Mixed")),
-        together_(scene.starts_with("TwoNlm")) {
-    limits_.waiters_per_file_max = scene.ends_with("3") ? 3 : 2;
-  }
+  explicit Locks(std::unique_ptr<Subject> subject) : Translator(std::move(subject)) {}
 
-  void begin() override {
+  void begin(const Value& scene) override {
+    protocols_ = scene["Protocol"];
+    clients_ = scene["Client"];
+    limits_.waiters_per_file_max = limit(scene, "waiters_per_file_max");
     start(limits_, {}, 1);
-    for (const char* name : {"a", "b", "c", "d", "e"}) show_itself(name);
+    for (const std::string& name : owners()) show_itself(name);
   }
 
   Value happen(const Value& event) override {
@@ -31,11 +29,14 @@ class Locks : public Translator {
       pass(limits_.reservation);
       return outcome("ok", apply(Tick{}), {});
     }
-    if (type == "ClientLeft") {  // named by its first owner
-      const std::string& who = event["client"].text;
-      Effects effects = apply(ClientLeft{client(who), LeaveReason::disconnected});
+    if (type == "ClientLeft") {
+      ClientId gone;
+      for (const std::string& name : owners()) {
+        if (identity(name) == event["client"].text) gone = client(name);
+      }
+      Effects effects = apply(ClientLeft{gone, LeaveReason::disconnected});
       const Value said = outcome("ok", effects, {});
-      show_itself(who);
+      for (const std::string& name : owners()) show_itself(name);
       return said;
     }
     const std::string& who = event["owner"].text;
@@ -56,7 +57,7 @@ class Locks : public Translator {
 
   Value view() const override {
     std::map<std::string, std::map<Value, int>> held;
-    for (const char* name : {"a", "b", "c", "d", "e"}) held[name];
+    for (const std::string& name : owners()) held[name];
     for (const LockView& lock : file().locks) {
       ++held[owner_name(lock.client, lock.owner)][element_value({lock.range, lock.mode})];
     }
@@ -81,18 +82,12 @@ class Locks : public Translator {
                           {"calls", Value::set(calls)}});
   }
 
-  /// What a refusal would put back is not shown by the machine (it shows when it happens); owners
-  /// that a scene does not have hold nothing.
+  /// What a refusal would put back is not shown by the machine (it shows when it happens).
   Value visible(const Value& state) const override {
-    std::vector<std::pair<std::string, Value>> tables;
-    for (const char* name : {"a", "b", "c", "d", "e"}) {
-      const Value* table = state["held"].find(name);
-      tables.emplace_back(name, table ? *table : Value::set({}));
-    }
     std::vector<Value> calls;
     for (const Value& call : state["calls"].items) calls.push_back(bare(call));
     return Value::record(
-        {{"held", Value::record(tables)}, {"queue", state["queue"]}, {"calls", Value::set(calls)}});
+        {{"held", state["held"]}, {"queue", state["queue"]}, {"calls", Value::set(calls)}});
   }
 
   /// Reply, holder (any of those that the specification names), and who ended how.
@@ -107,14 +102,13 @@ class Locks : public Translator {
   }
 
  private:
-  bool smb(const std::string& name) const { return name == "c" || name == "e"; }
-  bool v4(const std::string& name) const { return name == "d" || (name == "b" && mixed_); }
+  const std::vector<std::string>& owners() const { return protocols_.keys; }
+  bool smb(const std::string& name) const { return protocols_[name].text == "smb"; }
+  bool v4(const std::string& name) const { return protocols_[name].text == "v4"; }
   Protocol protocol(const std::string& name) const {
     return smb(name) ? Protocol::smb : v4(name) ? Protocol::nfs41 : Protocol::nlm;
   }
-  std::string identity(const std::string& name) const {
-    return together_ && name == "b" ? "a" : name;
-  }
+  std::string identity(const std::string& name) const { return clients_[name].text; }
   std::string owner(const std::string& name) const { return smb(name) ? "" : name; }
 
   /// Endings that the machine says aloud: NLM callbacks, SMB answers, NFSv4 turns. A dropped NLM
@@ -281,7 +275,7 @@ class Locks : public Translator {
     return Value::record({{"owner", owner}, {"how", "told, and used up at once"}});
   }
 
-  bool mixed_, together_;
+  Value protocols_, clients_;
   Limits limits_;
   std::string word_of_ok_ = "ok";
   std::map<RequestId, Value> waiters_;
@@ -290,9 +284,8 @@ class Locks : public Translator {
 
 }  // namespace
 
-std::unique_ptr<Translator> locks_translator(const std::string& scene,
-                                             std::unique_ptr<Subject> subject) {
-  return std::make_unique<Locks>(scene, std::move(subject));
+std::unique_ptr<Translator> locks_translator(std::unique_ptr<Subject> subject) {
+  return std::make_unique<Locks>(std::move(subject));
 }
 
 }  // namespace lockstep::test

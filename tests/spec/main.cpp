@@ -1,4 +1,4 @@
-// spec_replay MACHINE MODULE SCENE < dump: replays one dump of TLC through a machine (core, model)
+// spec_replay MACHINE MODULE < dump: replays one dump of TLC through a machine (core, model)
 // and prints what it saw. Exit status: 0 everything agrees, 1 something does not, 2 usage.
 #include <iostream>
 
@@ -6,11 +6,11 @@
 
 int main(int argc, char** argv) {
   using namespace lockstep::test;  // NOLINT
-  std::unique_ptr<Subject> subject = argc == 4 ? make_subject(argv[1]) : nullptr;
+  std::unique_ptr<Subject> subject = argc == 3 ? make_subject(argv[1]) : nullptr;
   std::unique_ptr<Translator> translator =
-      subject ? make_translator(argv[2], argv[3], std::move(subject)) : nullptr;
+      subject ? make_translator(argv[2], std::move(subject)) : nullptr;
   if (!translator) {
-    std::cerr << "usage: spec_replay core|model MODULE SCENE < dump\n";
+    std::cerr << "usage: spec_replay core|model MODULE < dump\n";
     return 2;
   }
   try {

@@ -10,9 +10,11 @@ namespace lockstep::test {
 
 namespace {
 
-/// The text between TLC's quotes, with its escapes undone; nothing when the line is no edge.
-std::optional<std::string> edge_text(const std::string& line) {
-  if (!line.starts_with("\"<<[type |-> ") || !line.ends_with(">>\"")) return std::nullopt;
+/// The text between TLC's quotes, with its escapes undone; nothing when the line is none of ours.
+std::optional<std::string> value_text(const std::string& line) {
+  const bool edge = line.starts_with("\"<<[type |-> ") && line.ends_with(">>\"");
+  const bool scene = line.starts_with("\"[") && line.ends_with("]\"");
+  if (!edge && !scene) return std::nullopt;
   std::string text;
   text.reserve(line.size());
   for (std::size_t i = 1; i + 1 < line.size(); ++i) {
@@ -25,9 +27,9 @@ std::optional<std::string> edge_text(const std::string& line) {
 class Replay {
  public:
   Replay(Translator& translator, std::uint64_t mismatches_max)
-      : translator_(translator), mismatches_max_(mismatches_max) {
-    translator_.begin();
-  }
+      : translator_(translator), mismatches_max_(mismatches_max) {}
+
+  void begin(const Value& scene) { translator_.begin(scene); }
 
   void edge(const Value& event, const Value& state, const Value& step) {
     if (!(state == source_)) leave(state);
@@ -102,10 +104,14 @@ Tally replay(std::istream& dump, Translator& translator, std::uint64_t mismatche
   Replay replay(translator, mismatches_max);
   std::string line;
   while (std::getline(dump, line)) {
-    const auto text = edge_text(line);
+    const auto text = value_text(line);
     if (!text) continue;
-    const Value edge = parse_value(*text);
-    replay.edge(edge[0], edge[1], edge[2]);
+    const Value value = parse_value(*text);
+    if (value.kind == Value::Kind::record) {
+      replay.begin(value);
+    } else {
+      replay.edge(value[0], value[1], value[2]);
+    }
   }
   return replay.done();
 }

@@ -1,6 +1,7 @@
-// Replays a dump of TLC's state graph through a machine: for every edge <<event, state, step>> it
-// brings back the machine that once came to `state`, lets the event happen, and compares what the
-// machine shows and says with what the step of the specification says. Steps are total, so a
+// Replays a dump of TLC's state graph through a machine. The dump's first line is the scene, a
+// record of the specification's constants; every other is an edge <<event, state, step>>. For each
+// it brings back the machine that once came to `state`, lets the event happen, and compares what
+// the machine shows and says with what the step of the specification says. Steps are total, so a
 // refusal is an edge too (to the same state): granting too much shows as much as granting too
 // little.
 //

@@ -2,9 +2,10 @@
 
 namespace lockstep::test {
 
-std::unique_ptr<Translator> make_translator(const std::string& module, const std::string& scene,
+std::unique_ptr<Translator> make_translator(const std::string& module,
                                             std::unique_ptr<Subject> subject) {
-  if (module == "Locks") return locks_translator(scene, std::move(subject));
+  if (module == "Locks") return locks_translator(std::move(subject));
+  if (module == "Rights") return rights_translator(std::move(subject));
   return nullptr;
 }
 

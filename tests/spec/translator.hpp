@@ -19,8 +19,9 @@ class Translator {
  public:
   virtual ~Translator() = default;
 
-  /// Brings a fresh machine to the specification's initial state.
-  virtual void begin() = 0;
+  /// Brings a fresh machine to the specification's initial state; `scene` has the constants of the
+  /// specification.
+  virtual void begin(const Value& scene) = 0;
   /// Lets the event happen; what it said, in the words of the specification's step.
   virtual Value happen(const Value& event) = 0;
   /// The state as the specification would write it.
@@ -56,6 +57,7 @@ class Translator {
 
   core::RequestId next_request() { return {++requests_}; }
   void pass(core::Nanos time) { now_ += time; }
+  core::Nanos now() const { return now_; }
   core::Effects start(const core::Limits& limits, const std::vector<core::Record>& records,
                       std::uint64_t epoch) {
     core::Effects effects;
@@ -77,6 +79,10 @@ class Translator {
   }
 
   const core::StateView& seen() const { return seen_; }
+  /// A number among the scene's constants.
+  static std::uint32_t limit(const Value& scene, std::string_view name) {
+    return static_cast<std::uint32_t>(scene[name].number);
+  }
   /// The one file that a module is about.
   static constexpr core::FileId kFile{1, 0, 1};
   const core::FileView& file() const {
@@ -108,14 +114,11 @@ class Translator {
   std::set<std::string> statuses_;
 };
 
-/// The translator of a module ("Locks", "Rights", ...) for a scene of specs/dump; nothing when
-/// there is no such module.
-std::unique_ptr<Translator> make_translator(const std::string& module, const std::string& scene,
+/// The translator of a module ("Locks", "Rights", ...); nothing when there is no such module.
+std::unique_ptr<Translator> make_translator(const std::string& module,
                                             std::unique_ptr<Subject> subject);
 
-std::unique_ptr<Translator> locks_translator(const std::string& scene,
-                                             std::unique_ptr<Subject> subject);
-std::unique_ptr<Translator> rights_translator(const std::string& scene,
-                                              std::unique_ptr<Subject> subject);
+std::unique_ptr<Translator> locks_translator(std::unique_ptr<Subject> subject);
+std::unique_ptr<Translator> rights_translator(std::unique_ptr<Subject> subject);
 
 }  // namespace lockstep::test
