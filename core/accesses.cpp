@@ -113,12 +113,12 @@ Outcome State::attempt(const AccessRequested& event, Arrival) {
       operation == Operation::set_size) {
     const File* known = find_file(event.target.file);
     const HeldLock* held = known ? io_clash(*known, asker, event) : nullptr;
-    while (held && expired_holder(find_client(held->owner->client))) {
+    while (held && expired_holder(held->owner->client)) {
       held = io_clash(*known, asker, event);
     }
     if (held && held->recovered && !event.reclaimed) return wait_for_grace(event.request, *client);
     if (held) {
-      const Protocol holder = clients.at(held->owner->client).protocol;
+      const Protocol holder = held->owner->client->protocol;
       if (crosses(client->protocol, holder)) {
         emit(ConflictSeen{
             client->protocol,
@@ -126,7 +126,7 @@ Outcome State::attempt(const AccessRequested& event, Arrival) {
             ConflictSeen::Resolution::denied,
             operation == Operation::read ? ConflictSeen::Trigger::read
                                          : ConflictSeen::Trigger::write,
-            known->id, client->id, held->owner->client, false, 0});
+            known->id, client->id, held->owner->client->id, false, 0});
       }
       return refuse(Status::lock_conflict, holder_of(*held));
     }
@@ -145,7 +145,10 @@ Outcome State::attempt(const AccessRequested& event, Arrival) {
 
 void State::start_access(InFlight access) {
   const RequestId request = access.request;
-  if (access.client) access.smb = access.client->protocol == Protocol::smb;
+  if (access.client) {
+    access.smb = access.client->protocol == Protocol::smb;
+    access.client->accesses.insert(request);
+  }
   InFlight& kept = accesses.insert_or_assign(request, std::move(access)).first->second;
   for (const auto& [file, operation] : kept.targets) {
     const bool listed = !file->accesses.empty() && file->accesses.back() == &kept;
@@ -157,6 +160,7 @@ void State::on(const AccessEnded& event) {
   auto at = accesses.find(event.request);
   if (at == accesses.end()) return;
   const auto targets = at->second.targets;
+  if (Client* client = at->second.client) client->accesses.erase(event.request);
   for (const auto& [file, operation] : targets) {
     std::erase(file->accesses, &at->second);
     if (file->removing == event.request) {  // the removal that a close was told to do

@@ -151,7 +151,7 @@ class Snapshot {
   Arrival next_arrival = 0;
   bool journal_failed = false, grace = false;
   Nanos grace_until = 0;
-  std::vector<Client> clients;
+  std::vector<ClientFacts> clients;
   std::vector<SavedFile> files;
   std::vector<SavedRight> rights;
   std::vector<SavedOpen> opens;
@@ -164,7 +164,9 @@ class Snapshot {
   std::vector<ClientId> roster;
 
  private:
-  static OwnerKey key_of(const LockOwner& owner) { return {owner.client, owner.open, owner.name}; }
+  static OwnerKey key_of(const LockOwner& owner) {
+    return {owner.client->id, owner.open, std::string(owner.name)};
+  }
   static void restore_waiters(const Snapshot& from, State& state);
 };
 
@@ -231,8 +233,8 @@ void Snapshot::restore(State& state) const {
   state.journal_failed = journal_failed;
   state.grace = grace;
   state.grace_until = grace_until;
-  for (const Client& client : clients) {
-    state.clients.emplace(client.id, client);
+  for (const ClientFacts& client : clients) {
+    state.clients[client.id] = Client{client, {}, {}, {}, {}, {}, {}, 0, 0};
     state.identities.emplace(std::make_pair(client.protocol, client.identity), client.id);
   }
   for (const SavedFile& saved : files) {
@@ -249,7 +251,7 @@ void Snapshot::restore(State& state) const {
     right.file = &state.files.at(saved.file);
     right.opens = right.data_opens = 0;
     right.file->rights.emplace(right.id, &right);
-    ++right.client->rights;
+    right.client->rights.insert(right.id);
     if (!right.rights.empty()) ++right.file->held[static_cast<std::size_t>(right.held())];
     if (right.flavour == Flavour::oplock) ++right.file->oplocks;
     if (right.flavour == Flavour::lease || right.flavour == Flavour::directory_lease) {
@@ -302,7 +304,7 @@ void Snapshot::restore_waiters(const Snapshot& from, State& state) {
   for (const SavedWaiter& saved : from.waiters) {
     Waiter waiter = saved.waiter;
     waiter.client = &state.clients.at(saved.client);
-    ++waiter.client->waiters;
+    waiter.client->waiters.insert(waiter.arrival);
     waiter.owner = nullptr;
     waiter.files.clear();
     for (const FileId id : saved.files) {
@@ -339,6 +341,7 @@ void Snapshot::restore_waiters(const Snapshot& from, State& state) {
     Client& client = state.clients.at(saved.owner.client);
     LockOwner& owner = state.owner_of(client, saved.owner.open, saved.owner.name);
     ++owner.grants;
+    client.grants.insert(saved.request);
     state.grants[saved.request] = {saved.request, &client,       &state.files.at(saved.file),
                                    &owner,        saved.element, saved.before};
   }

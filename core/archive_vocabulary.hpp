@@ -112,7 +112,7 @@ void serialize(A& a, Limits& limits, unsigned) {
        limits.grace_scope);
 }
 template <class A>
-void serialize(A& a, Client& client, unsigned) {
+void serialize(A& a, ClientFacts& client, unsigned) {
   each(a, client.id, client.protocol, client.identity, client.address, client.label, client.lease,
        client.lease_until, client.courtesy, client.lost_state, client.callback_up, client.on_record,
        client.present, client.reclaiming, client.completed, client.host_state);

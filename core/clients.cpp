@@ -47,11 +47,8 @@ void State::touch_lease(Client& client) {
 
 /// The lease ran out: nothing is taken from the client until somebody wants it (RFC 8881 8.4.2.4).
 void State::lease_ended(Client& client) {
-  auto unanswered = [&](const auto& item) {
-    return item.second.client == &client && !item.second.answered;
-  };
-  auto running = [&](const auto& item) { return item.second.client == &client; };
-  if (std::ranges::any_of(waiters, unanswered) || std::ranges::any_of(accesses, running)) {
+  auto unanswered = [this](Arrival arrival) { return !waiters.at(arrival).answered; };
+  if (!client.accesses.empty() || std::ranges::any_of(client.waiters, unanswered)) {
     client.lease_until = now + client.lease;
     return set_timer(client.lease_until, TimerKind::lease, client.id.value);
   }
@@ -66,18 +63,14 @@ void State::lease_ended(Client& client) {
   client.courtesy = true;
   client.lease_until = now + limits.courtesy;
   set_timer(client.lease_until, TimerKind::lease, client.id.value);
-  std::vector<Waiter*> told;
-  for (auto& [arrival, waiter] : waiters) {
-    if (waiter.client == &client) told.push_back(&waiter);
+  for (const Arrival arrival : std::set(client.waiters)) {
+    cancel(waiters.at(arrival), Status::cancelled);
   }
-  for (Waiter* waiter : told) cancel(*waiter, Status::cancelled);
   // Those who wait for anything of its are judged again: they may take it now.
-  for (auto& [id, right] : rights) {
-    if (right.client != &client) continue;
-    for (const Arrival arrival : right.waiting) wake(arrival);
+  for (const RightId id : client.rights) {
+    for (const Arrival arrival : rights.at(id).waiting) wake(arrival);
   }
-  for (auto& [key, owner] : owners) {
-    if (owner.client != client.id) continue;
+  for (auto& [key, owner] : client.owners) {
     for (const auto& holding : owner.holdings) wake_range(*holding.file, holding.hull);
   }
 }
@@ -125,43 +118,21 @@ void State::put_client_record(const Client& client) {
 
 /// Everything of a client goes at once; only then are those woken who waited for any of it.
 void State::drop_state(Client& client) {
-  std::vector<Waiter*> mine;
-  for (auto& [arrival, waiter] : waiters) {
-    if (waiter.client == &client) mine.push_back(&waiter);
+  while (!client.waiters.empty()) {
+    cancel(waiters.at(*client.waiters.begin()), Status::cancelled);
   }
-  for (Waiter* waiter : mine) cancel(*waiter, Status::cancelled);
-
-  std::vector<RequestId> callbacks;
-  for (const auto& [id, grant] : grants) {
-    if (grant.client == &client) callbacks.push_back(id);
+  while (!client.grants.empty()) {
+    emit(StopNotifying{*client.grants.begin()});
+    drop_grant(*client.grants.begin());
   }
-  for (const RequestId id : callbacks) {
-    emit(StopNotifying{id});
-    drop_grant(id);
+  for (auto next = client.owners.begin(); next != client.owners.end();) {
+    LockOwner& owner = (next++)->second;
+    for (const auto& holding : LockOwner::Holdings(owner.holdings))
+      release_locks(*holding.file, owner);
+    tidy(owner);
   }
-
-  std::vector<LockOwner*> its_owners;
-  for (auto at = owners.lower_bound(std::make_tuple(client.id, OpenId{}, std::string()));
-       at != owners.end() && std::get<0>(at->first) == client.id; ++at) {
-    its_owners.push_back(&at->second);
-  }
-  for (LockOwner* owner : its_owners) {
-    const auto holdings = owner->holdings;
-    for (const auto& holding : holdings) release_locks(*holding.file, *owner);
-    tidy(*owner);
-  }
-
-  std::vector<Open*> its_opens;
-  for (auto& [id, open] : opens) {
-    if (open.client == &client) its_opens.push_back(&open);
-  }
-  for (Open* open : its_opens) close(*open);
-
-  std::vector<Right*> its_rights;
-  for (auto& [id, right] : rights) {
-    if (right.client == &client) its_rights.push_back(&right);
-  }
-  for (Right* right : its_rights) drop_right(*right);
+  while (!client.opens.empty()) close(opens.at(*client.opens.begin()));
+  while (!client.rights.empty()) drop_right(rights.at(*client.rights.begin()));
   for (const auto& [when, id] : fading) {
     if (File* file = find_file(id)) {
       std::erase_if(file->bars, [&](const Bar& bar) { return bar.client == client.id; });
@@ -176,8 +147,8 @@ void State::forget(Client& client) {
                               client.label, client.host_state, client.lost_state});
   }
   drop_timer(client.lease_until, TimerKind::lease, client.id.value);
-  for (auto& [request, access] : accesses) {
-    if (access.client == &client) access.client = nullptr;  // its I/O still ends one day
+  for (const RequestId request : client.accesses) {
+    accesses.at(request).client = nullptr;  // its I/O still ends one day
   }
   identities.erase({client.protocol, client.identity});
   clients.erase(client.id);

@@ -293,9 +293,8 @@ const HeldLock* State::io_clash(const File& file, const Asker& asker,
     } else if (lock.owner->smb()) {
       in_way = request.policy.smb_ranges_on_nfs_io;
     } else if (request.policy.nfs_ranges_on_nfs_io) {
-      const Client* holder = find_client(lock.owner->client);
-      in_way = lock.owner->client != asker.client->id &&
-               !(holder && holder->address == asker.client->address);
+      in_way = lock.owner->client != asker.client &&
+               lock.owner->client->address != asker.client->address;
     }
     return !in_way || keep_looking(first, lock, file);
   });
@@ -303,15 +302,27 @@ const HeldLock* State::io_clash(const File& file, const Asker& asker,
 }
 
 Holder State::holder_of(const HeldLock& lock) const {
-  const Client& client = clients.at(lock.owner->client);
-  return {Holder::Kind::lock, client.protocol,  client.id,  client.label,
-          lock.owner->name,   lock.owner->open, lock.range, lock.mode};
+  const LockOwner& owner = *lock.owner;
+  return {Holder::Kind::lock,
+          owner.client->protocol,
+          owner.client->id,
+          owner.client->label,
+          std::string(owner.name),
+          owner.open,
+          lock.range,
+          lock.mode};
 }
 
 Holder State::holder_of(const QueuedLock& waiter) const {
-  const Client& client = clients.at(waiter.owner->client);
-  return {Holder::Kind::reservation, client.protocol,    client.id,    client.label,
-          waiter.owner->name,        waiter.owner->open, waiter.range, waiter.mode};
+  const LockOwner& owner = *waiter.owner;
+  return {Holder::Kind::reservation,
+          owner.client->protocol,
+          owner.client->id,
+          owner.client->label,
+          std::string(owner.name),
+          owner.open,
+          waiter.range,
+          waiter.mode};
 }
 
 Holder State::holder_of(const Open& open) const {

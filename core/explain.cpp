@@ -105,7 +105,7 @@ class Explainer {
     if (!file) return result_;
     const bool smb = client->protocol == Protocol::smb;
     rights(file, test ? Cause::test_lock : smb ? Cause::lock_by_smb : Cause::lock_by_nfs);
-    const LockOwner* owner = state_.find_owner(client_id, open, owner_name);
+    const LockOwner* owner = State::find_owner(*client, open, owner_name);
     if (const HeldLock* held = state_.clashing_lock(*file, owner, element)) {
       result_.held_by.push_back(state_.holder_of(*held));
       result_.status = Status::denied;

@@ -18,7 +18,8 @@ namespace lockstep::core {
 
 using Arrival = std::uint64_t;  ///< a waiter's place in the one queue
 
-struct Client {
+/// What is known of a client itself.
+struct ClientFacts {
   ClientId id;
   Protocol protocol = Protocol::nfs3;
   std::string identity, address, label;
@@ -32,9 +33,19 @@ struct Client {
   bool reclaiming = false;  ///< on the roster of grace and not done
   bool completed = false;   ///< RECLAIM_COMPLETE was said in this incarnation
   std::int32_t host_state = 0;
-  std::uint32_t opens = 0, locks = 0, rights = 0, waiters = 0;
+};
+
+/// And what is its own, so that nobody else's is looked at when it goes.
+struct Client : ClientFacts {
+  LockOwners owners;
+  std::set<OpenId> opens;
+  std::set<RightId> rights;
+  std::set<Arrival> waiters;
+  std::set<RequestId> accesses;  ///< in flight
+  std::set<RequestId> grants;    ///< NLM callbacks that are out
+  std::uint64_t locks = 0;
   std::uint32_t unclaimed = 0;  ///< recovered things of its that nobody reclaimed yet
-  bool has_state() const { return opens + locks + rights > 0; }
+  bool has_state() const { return locks > 0 || !opens.empty() || !rights.empty(); }
 };
 
 struct Right {
@@ -159,7 +170,8 @@ class File {
   std::vector<Bar> bars;
   Nanos no_delegation_until = 0;
   bool delete_pending = false;
-  RequestId removing;  ///< the close that was told to remove the name
+  RequestId removing;   ///< the close that was told to remove the name
+  bool untidy = false;  ///< this step may have left nothing of it
 
   // Counts, so that the usual question needs no search.
   std::array<std::uint32_t, kHelds> held{};  ///< rights by column of the break table

@@ -76,7 +76,7 @@ void State::restore(const RightRecord& record) {
   right.on_record = true;
   file.rights.emplace(right.id, &right);
   if (right.flavour == Flavour::lease) leases[{client->id, right.key}] = &right;
-  ++client->rights;
+  client->rights.insert(right.id);
   ++client->unclaimed;
   ++file.recovered;
 }
@@ -298,7 +298,7 @@ void State::end_grace() {
 void State::forget_absent() {
   std::vector<Client*> absent;
   for (auto& [id, client] : clients) {
-    if (!client.present && !client.has_state() && client.waiters == 0 &&
+    if (!client.present && !client.has_state() && client.waiters.empty() &&
         client.protocol != Protocol::nlm) {
       absent.push_back(&client);
     }
@@ -335,7 +335,9 @@ void State::drop_unclaimed() {
   }
   for (Right* right : its_rights) drop_right(*right);
   std::vector<LockOwner*> idle;
-  for (auto& [key, owner] : owners) idle.push_back(&owner);
+  for (auto& [id, client] : clients) {
+    for (auto& [key, owner] : client.owners) idle.push_back(&owner);
+  }
   for (LockOwner* owner : idle) tidy(*owner);
 }
 

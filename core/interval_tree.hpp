@@ -36,7 +36,7 @@ class IntervalTree {
 
   /// Whether there was such an entry.
   bool erase(std::uint64_t first, std::uint64_t id) {
-    if (!root_ || !erase_below(*root_, Key{first, id})) return false;
+    if (!root_ || !erase_below(*root_, Key{first, id}).found) return false;
     --size_;
     while (root_->children.size() == 1) {
       std::unique_ptr<Node> only = std::move(root_->children.front().node);
@@ -148,16 +148,23 @@ class IntervalTree {
     return right;
   }
 
-  static bool erase_below(Node& node, Key wanted) {
+  struct Erased {
+    bool found = false;
+    std::uint64_t last = 0;  ///< of the entry that went
+  };
+
+  static Erased erase_below(Node& node, Key wanted) {
     if (node.leaf()) {
       auto at = position(node, wanted);
-      if (at == node.entries.end() || key(*at) != wanted) return false;
+      if (at == node.entries.end() || key(*at) != wanted) return {};
+      const Erased erased{true, at->range.last};
       node.entries.erase(at);
-      return true;
+      return erased;
     }
     const std::size_t at = child_for(node, wanted);
     Child& child = node.children[at];
-    if (!erase_below(*child.node, wanted)) return false;
+    const Erased erased = erase_below(*child.node, wanted);
+    if (!erased.found) return erased;
     if (child.node->size() == 0) {
       // The last child goes with its parent: an inner node is never left without children.
       if (node.children.size() > 1) {
@@ -165,11 +172,12 @@ class IntervalTree {
       } else {
         node.children.clear();
       }
-      return true;
+      return erased;
     }
-    child.last_max = last_max(*child.node);
-    if (at + 1 < node.children.size()) join(node, at);
-    return true;
+    if (child.last_max == erased.last) child.last_max = last_max(*child.node);
+    const bool small = child.node->size() <= kFanOut / 2;
+    if (small && at + 1 < node.children.size()) join(node, at);
+    return erased;
   }
 
   /// Makes one node of two small neighbours.

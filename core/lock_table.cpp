@@ -51,13 +51,12 @@ void LockTable::remove(File* file, const HeldLock& lock, LockChanges& changes) {
   changes.touched = hull(changes.touched, lock.range);
 }
 
-std::vector<HeldLock> LockTable::of_owner(const LockOwner& owner, Range range) const {
-  std::vector<HeldLock> found;
+void LockTable::of_owner(const LockOwner& owner, Range range, std::vector<HeldLock>& found) const {
+  found.clear();
   tree_.visit_overlaps(range, [&](const HeldLock& lock) {
     if (lock.owner == &owner) found.push_back(lock);
     return true;
   });
-  return found;
 }
 
 void LockTable::set(File* file, const HeldLock& wanted, std::uint64_t& next_id,
@@ -70,7 +69,8 @@ void LockTable::set(File* file, const HeldLock& wanted, std::uint64_t& next_id,
     merged.id = ++next_id;
     return insert(file, merged, changes);
   }
-  const std::vector<HeldLock> own = of_owner(*wanted.owner, widened(range));
+  of_owner(*wanted.owner, widened(range), changes.own);
+  const std::vector<HeldLock>& own = changes.own;
   auto alike = [&](const HeldLock& lock) {
     return lock.mode == wanted.mode && lock.recovered == wanted.recovered;
   };
@@ -111,7 +111,8 @@ void LockTable::clear(File* file, LockOwner& owner, Range range, std::uint64_t& 
                       LockChanges& changes) {
   LockOwner::Holding* holding = owner.holding(file);
   if (!holding || holding->count == 0 || !holding->hull.overlaps(range)) return;
-  for (const HeldLock& lock : of_owner(owner, range)) cut(file, lock, range, next_id, changes);
+  of_owner(owner, range, changes.own);
+  for (const HeldLock& lock : changes.own) cut(file, lock, range, next_id, changes);
 }
 
 void LockTable::stack(File* file, HeldLock wanted, std::uint64_t& next_id, LockChanges& changes) {
@@ -204,7 +205,9 @@ bool LockTable::covers(const LockOwner& owner, Range range, LockMode mode) const
 
 std::vector<EarlierMode> LockTable::held_within(const LockOwner& owner, Range range) const {
   std::vector<EarlierMode> parts;
-  for (const HeldLock& lock : of_owner(owner, range)) {
+  std::vector<HeldLock> own;
+  of_owner(owner, range, own);
+  for (const HeldLock& lock : own) {
     parts.push_back(
         {{std::max(lock.range.first, range.first), std::min(lock.range.last, range.last)},
          lock.mode});

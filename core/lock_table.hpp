@@ -2,8 +2,11 @@
 // interval structure, so that every conflict is found in one place.
 #pragma once
 
+#include <boost/container/small_vector.hpp>
 #include <cstdint>
+#include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/interval_tree.hpp"
@@ -12,13 +15,15 @@
 namespace lockstep::core {
 
 class File;
+struct Client;
 
 /// A lock owner of any protocol: (client, owner bytes) or, for SMB, the open. One object per owner,
 /// as long as it holds or waits for anything; compared by address, never ordered by it.
 struct LockOwner {
-  ClientId client;
-  OpenId open;       ///< SMB: the owner itself
-  std::string name;  ///< NLM, NFSv4: raw bytes
+  Client* client = nullptr;
+  OpenId open;            ///< SMB: the owner itself
+  std::string_view name;  ///< NLM, NFSv4: raw bytes; they stand in the key of the client's `owners`
+  bool asking = false;    ///< its request is being judged, so it is not forgotten yet
   bool smb() const { return static_cast<bool>(open); }
 
   /// Its locks on one file: how many, and within which bytes.
@@ -27,7 +32,8 @@ struct LockOwner {
     std::uint32_t count = 0;
     Range hull;
   };
-  std::vector<Holding> holdings;
+  using Holdings = boost::container::small_vector<Holding, 1>;
+  Holdings holdings;
   std::uint32_t grants = 0;            ///< NLM callbacks of its that are out
   std::vector<std::uint64_t> waiting;  ///< arrival numbers of its queued lock requests
   std::uint64_t locks() const {
@@ -38,6 +44,25 @@ struct LockOwner {
   Holding* holding(const File* file);
   const Holding* holding(const File* file) const;
 };
+
+/// How a client finds its owners, without making a string to look for.
+struct OwnerKey {
+  OpenId open;
+  std::string name;
+};
+struct OwnerNamed {
+  OpenId open;
+  std::string_view name;
+};
+struct OwnerOrder {
+  using is_transparent = void;
+  template <class A, class B>
+  bool operator()(const A& a, const B& b) const {
+    if (a.open != b.open) return a.open < b.open;
+    return std::string_view(a.name) < std::string_view(b.name);
+  }
+};
+using LockOwners = std::map<OwnerKey, LockOwner, OwnerOrder>;
 
 struct HeldLock {
   Range range;
@@ -54,6 +79,7 @@ struct LockChanges {
   std::vector<HeldLock> put;     ///< new, or changed under the same id
   std::vector<HeldLock> erased;  ///< as they were
   Range touched{kEndOfFile, 0};  ///< the hull of all bytes whose lock changed; empty: nothing did
+  std::vector<HeldLock> own;     ///< the owner's locks about the range: kept for its memory
   bool any() const { return !put.empty() || !erased.empty(); }
   void clear() {
     put.clear();
@@ -112,7 +138,7 @@ class LockTable {
   void cut(File* file, const HeldLock& lock, Range range, std::uint64_t& next_id,
            LockChanges& changes);
   std::vector<HeldLock> exactly(const LockOwner& owner, Range range) const;
-  std::vector<HeldLock> of_owner(const LockOwner& owner, Range range) const;
+  void of_owner(const LockOwner& owner, Range range, std::vector<HeldLock>& found) const;
 
   IntervalTree<HeldLock> tree_;
 };

@@ -9,9 +9,9 @@ namespace {
 
 LockRecord record_of(const HeldLock& lock, const File& file) {
   return {lock.id,
-          lock.owner->client,
+          lock.owner->client->id,
           lock.owner->smb() ? lock.owner->open : lock.through,
-          lock.owner->name,
+          std::string(lock.owner->name),
           file.id,
           lock.range,
           lock.mode};
@@ -26,30 +26,43 @@ ConflictSeen::Thing lock_thing(Protocol holder) {
 // ---- Owners ------------------------------------------------------------------------------------
 
 LockOwner& State::owner_of(Client& client, OpenId open, std::string_view name) {
-  const OpenId key_open = client.protocol == Protocol::smb ? open : OpenId{};
-  auto key = std::make_tuple(client.id, key_open, std::string(name));
-  auto [at, made] = owners.try_emplace(std::move(key));
-  if (made) {
-    at->second.client = client.id;
-    at->second.open = key_open;
-    at->second.name = std::string(name);
+  const OwnerNamed wanted{client.protocol == Protocol::smb ? open : OpenId{}, name};
+  auto at = client.owners.lower_bound(wanted);
+  if (at == client.owners.end() || OwnerOrder{}(wanted, at->first)) {
+    at = client.owners.try_emplace(at, OwnerKey{wanted.open, std::string(name)});
+    at->second.client = &client;
+    at->second.open = wanted.open;
+    at->second.name = at->first.name;
   }
   return at->second;
 }
 
-const LockOwner* State::find_owner(ClientId client, OpenId open, std::string_view name) const {
-  const Client* known = find_client(client);
-  const bool smb = known && known->protocol == Protocol::smb;
-  auto at = owners.find(std::make_tuple(client, smb ? open : OpenId{}, std::string(name)));
-  return at == owners.end() ? nullptr : &at->second;
+LockOwner* State::find_owner(Client& client, OpenId open, std::string_view name) {
+  const bool smb = client.protocol == Protocol::smb;
+  auto at = client.owners.find(OwnerNamed{smb ? open : OpenId{}, name});
+  return at == client.owners.end() ? nullptr : &at->second;
+}
+
+const LockOwner* State::find_owner(const Client& client, OpenId open, std::string_view name) {
+  return find_owner(const_cast<Client&>(client), open, name);
 }
 
 /// Forgets an owner that holds and waits for nothing.
 void State::tidy(LockOwner& owner) {
-  std::erase_if(owner.holdings, [](const LockOwner::Holding& held) { return held.count == 0; });
+  if (owner.asking) return;
+  auto& holdings = owner.holdings;
+  const auto empty = [](const LockOwner::Holding& held) { return held.count == 0; };
+  holdings.erase(std::remove_if(holdings.begin(), holdings.end(), empty), holdings.end());
   if (owner.holdings.empty() && owner.waiting.empty() && owner.grants == 0) {
-    owners.erase(std::make_tuple(owner.client, owner.open, owner.name));
+    LockOwners& owners = owner.client->owners;
+    owners.erase(owners.find(OwnerNamed{owner.open, owner.name}));
   }
+}
+
+Asking::~Asking() {
+  if (nested_) return;
+  owner_.asking = false;
+  State::tidy(owner_);
 }
 
 bool State::on_record(const Client& client, OpenId open) const {
@@ -61,8 +74,7 @@ bool State::on_record(const Client& client, OpenId open) const {
 /// Takes over what a change of the table means: records, counts, wakes.
 void State::lock_changed(File& file, const LockChanges& changes, const LockOwner* by) {
   if (!changes.any()) return;
-  const Protocol protocol = clients.at(by->client).protocol;
-  Client& client = clients.at(by->client);
+  Client& client = *by->client;
   if (on_record(client, by->open)) {
     if (!changes.put.empty()) record_client(client);
     auto still_there = [&](std::uint64_t id) {
@@ -75,9 +87,9 @@ void State::lock_changed(File& file, const LockChanges& changes, const LockOwner
   }
   locks_held += changes.put.size();
   locks_held -= changes.erased.size();
-  client.locks += static_cast<std::uint32_t>(changes.put.size());
-  client.locks -= static_cast<std::uint32_t>(changes.erased.size());
-  if (protocol != Protocol::smb) {
+  client.locks += changes.put.size();
+  client.locks -= changes.erased.size();
+  if (client.protocol != Protocol::smb) {
     file.nfs_locks += static_cast<std::uint32_t>(changes.put.size());
     file.nfs_locks -= static_cast<std::uint32_t>(changes.erased.size());
   }
@@ -138,28 +150,21 @@ Outcome State::attempt(const LockRequested& event, Arrival arrival) {
       return refuse(Status::bad_mode);
     }
   }
-  const LockOwner* known = find_owner(client->id, event.open, event.owner);
-  const std::uint64_t mine = known ? known->locks() : 0;
+  LockOwner& owner = owner_of(*client, event.open, event.owner);
+  const Asking asking(owner);
   if (event.more.size() >= limits.elements_per_request_max || locks_held >= limits.locks_max ||
-      mine >= limits.locks_per_owner_max) {
+      owner.locks() >= limits.locks_per_owner_max) {
     return refuse(Status::limit);
   }
   if (journal_failed && on_record(*client, event.open)) return refuse(Status::journal_failed);
   File& file = this->file(event.file);
   untidy(file);
-  LockOwner& owner = owner_of(*client, event.open, event.owner);
-  Outcome outcome = judge_lock(event, arrival, file, owner);
-  if (outcome.done()) {
-    // The owner may be gone with its last lock, or be needed by a waiter: look it up anew.
-    auto still = owners.find(std::make_tuple(client->id, smb ? event.open : OpenId{}, event.owner));
-    if (still != owners.end()) tidy(still->second);
-  }
-  return outcome;
+  return judge_lock(event, arrival, file, owner);
 }
 
 Outcome State::judge_lock(const LockRequested& event, Arrival arrival, File& file,
                           LockOwner& owner) {
-  Client& client = clients.at(event.client);
+  Client& client = *owner.client;
   const bool smb = client.protocol == Protocol::smb;
   if (auto reclaimed = reclaim_lock(event, file, owner)) return *reclaimed;
   if (grace_gates(client)) return wait_for_grace(event.request, client);
@@ -189,14 +194,14 @@ bool State::passes_queue(const File& file, const LockOwner& owner, LockElement e
   const bool own_bytes =
       !element.range.empty() && file.locks.covers(owner, element.range, LockMode::shared);
   return own_bytes || std::ranges::any_of(file.rights, [&](const auto& item) {
-           return item.second->breaking && item.second->client->id == owner.client;
+           return item.second->breaking && item.second->client == owner.client;
          });
 }
 
 /// Held ranges, reservations and the queue; nothing when none of them is in the way.
 std::optional<Outcome> State::blocked_by_locks(const LockRequested& event, Arrival arrival,
                                                File& file, LockOwner& owner) {
-  Client& client = clients.at(event.client);
+  Client& client = *owner.client;
   const bool smb = client.protocol == Protocol::smb;
   const std::size_t count = 1 + event.more.size();
   auto element_at = [&](std::size_t i) -> const LockElement& {
@@ -205,7 +210,7 @@ std::optional<Outcome> State::blocked_by_locks(const LockRequested& event, Arriv
   for (std::size_t i = 0; i < count; ++i) {
     const LockElement& element = element_at(i);
     const HeldLock* held = clashing_lock(file, &owner, element);
-    while (held && expired_holder(find_client(held->owner->client))) {
+    while (held && expired_holder(held->owner->client)) {
       held = clashing_lock(file, &owner, element);
     }
     if (held && held->recovered) return wait_for_grace(event.request, client);
@@ -256,7 +261,7 @@ Arrival State::place_of(const LockOwner& owner, const File& file, LockElement el
 
 Outcome State::wait_or_deny(const LockRequested& event, Arrival arrival, File& file,
                             LockOwner& owner, const LockElement& element, Holder holder) {
-  const Protocol asking = clients.at(event.client).protocol;
+  const Protocol asking = owner.client->protocol;
   if (event.wait == Wait::none || !event.more.empty()) {
     if (crosses(asking, holder.protocol)) {
       emit(ConflictSeen{asking, lock_thing(holder.protocol), ConflictSeen::Resolution::denied,
@@ -313,7 +318,7 @@ bool State::repeats(const LockRequested& event, File& file, LockOwner& owner) {
 
 Outcome State::grant_lock(const LockRequested& event, Arrival arrival, File& file,
                           LockOwner& owner) {
-  Client& client = clients.at(event.client);
+  Client& client = *owner.client;
   const bool smb = client.protocol == Protocol::smb;
   const bool queued = arrival != kNotQueued;
   if (queued && event.wait == Wait::reserve && waiters.at(arrival).answered) {
@@ -348,6 +353,7 @@ Outcome State::grant_lock(const LockRequested& event, Arrival arrival, File& fil
     grants[event.request] = {event.request, &client,       &file,
                              &owner,        event.element, std::move(before)};
     file.grants.push_back(event.request);
+    client.grants.insert(event.request);
     ++owner.grants;
     emit(NotifyGranted{client.id, event.request, event.owner, file.id, event.element, durable});
   } else {
@@ -355,7 +361,7 @@ Outcome State::grant_lock(const LockRequested& event, Arrival arrival, File& fil
     if (is_nfs4(client.protocol)) use_up_turns(owner, file, event.element);
   }
   if (owner.waiting.size() > (queued ? 1U : 0U)) wake_range(file, event.element.range);
-  if (!owner.waiting.empty()) bypassed_.emplace_back(owner.client, owner.open, owner.name);
+  if (!owner.waiting.empty()) bypassed_.emplace_back(client.id, owner.open, owner.name);
   return {};
 }
 
@@ -405,6 +411,7 @@ void State::drop_grant(RequestId id) {
   File& file = *at->second.file;
   const Range range = at->second.element.range;
   --at->second.owner->grants;
+  at->second.client->grants.erase(id);
   std::erase(file.grants, id);
   grants.erase(at);
   wake_range(file, range);

@@ -66,7 +66,7 @@ void State::settle() {
 }
 
 void State::reply(RequestId request, Status status, ReplyBody body, bool durable) {
-  emit(Reply{request, status, durable, std::move(body)});
+  out_->emplace_back(std::in_place_type<Reply>, request, status, durable, std::move(body));
 }
 
 void State::set_timer(Nanos at, TimerKind kind, std::uint64_t id) {
@@ -89,16 +89,14 @@ File& State::file(FileId id) {
 /// Forgets files that nothing is known about any more.
 void State::tidy() {
   while (!fading.empty() && fading.begin()->first <= now) {
-    untidy_.push_back(fading.begin()->second);
+    if (File* file = find_file(fading.begin()->second)) untidy(*file);
     fading.erase(fading.begin());
   }
-  for (const FileId id : untidy_) {
-    auto at = files.find(id);
-    if (at == files.end()) continue;
-    File& file = at->second;
-    std::erase_if(file.bars, [this](const Bar& bar) { return bar.until <= now; });
-    if (file.no_delegation_until <= now) file.no_delegation_until = 0;
-    if (file.idle()) files.erase(at);
+  for (File* file : untidy_) {
+    file->untidy = false;
+    std::erase_if(file->bars, [this](const Bar& bar) { return bar.until <= now; });
+    if (file->no_delegation_until <= now) file->no_delegation_until = 0;
+    if (file->idle()) files.erase(file->id);
   }
   untidy_.clear();
 }
@@ -147,16 +145,19 @@ FileView Machine::view(FileId file) const {
 }
 
 std::vector<FileView> Machine::view_of(ClientId client) const {
-  std::vector<FileView> views;
-  auto of_client = [client](const auto& item) { return item.client == client; };
-  for (const auto& [id, file] : state_->files) {
-    FileView view = state_->view_of(file);
-    if (std::ranges::any_of(view.opens, of_client) || std::ranges::any_of(view.locks, of_client) ||
-        std::ranges::any_of(view.rights, of_client) ||
-        std::ranges::any_of(view.waiters, of_client)) {
-      views.push_back(std::move(view));
-    }
+  const Client* known = state_->find_client(client);
+  if (!known) return {};
+  std::set<FileId> its_files;
+  for (const OpenId id : known->opens) its_files.insert(state_->opens.at(id).file->id);
+  for (const RightId id : known->rights) its_files.insert(state_->rights.at(id).file->id);
+  for (const Arrival arrival : known->waiters) {
+    for (const File* file : state_->waiters.at(arrival).files) its_files.insert(file->id);
   }
+  for (const auto& [key, owner] : known->owners) {
+    for (const LockOwner::Holding& held : owner.holdings) its_files.insert(held.file->id);
+  }
+  std::vector<FileView> views;
+  for (const FileId id : its_files) views.push_back(state_->view_of(state_->files.at(id)));
   return views;
 }
 

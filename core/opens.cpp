@@ -52,7 +52,7 @@ Outcome State::attempt(const OpenRequested& event, Arrival) {
       smb && grace && !event.overwrite && recovered_open(file, *client, event) != nullptr;
   const bool has_it = smb ? by_itself : open_of_owner(file, *client, event.owner) != nullptr;
   if (!has_it &&
-      (client->opens >= limits.opens_per_client_max || opens.size() >= limits.opens_max)) {
+      (client->opens.size() >= limits.opens_per_client_max || opens.size() >= limits.opens_max)) {
     return refuse(Status::limit);
   }
   if (journal_failed && (!smb || leased)) return refuse(Status::journal_failed);
@@ -150,7 +150,7 @@ Open& State::add_open(File& file, Client& client, OpenId id) {
   open.client = &client;
   open.file = &file;
   file.opens.emplace(id, &open);
-  ++client.opens;
+  client.opens.insert(id);
   if (client.protocol == Protocol::smb) ++file.smb_opens;
   return open;
 }
@@ -178,8 +178,8 @@ void State::put_open_record(Open& open) {
 void State::release_locks_of(Open& open) {
   File& file = *open.file;
   if (open.client->protocol == Protocol::smb) {
-    auto owner = owners.find(std::make_tuple(open.client->id, open.id, std::string()));
-    if (owner == owners.end()) return;
+    auto owner = open.client->owners.find(OwnerNamed{open.id, {}});
+    if (owner == open.client->owners.end()) return;
     release_locks(file, owner->second);
     return tidy(owner->second);
   }
@@ -188,16 +188,14 @@ void State::release_locks_of(Open& open) {
   file.locks.visit_all([&](const HeldLock& lock) {
     if (!lock.owner->smb() && lock.through == open.id) through.push_back(lock);
   });
-  std::set<std::string> names;
+  std::vector<LockOwner*> owners;
   for (const HeldLock& lock : through) {
     LockChanges changes;
     file.locks.clear(&file, *lock.owner, lock.range, next_lock, changes);
     lock_changed(file, changes, lock.owner);
-    names.insert(lock.owner->name);
+    if (std::ranges::find(owners, lock.owner) == owners.end()) owners.push_back(lock.owner);
   }
-  for (const std::string& name : names) {
-    tidy(owners.at(std::make_tuple(open.client->id, OpenId{}, name)));
-  }
+  for (LockOwner* owner : owners) tidy(*owner);
 }
 
 void State::close(Open& open) {
@@ -232,7 +230,7 @@ void State::close(Open& open) {
   if (open.client->protocol == Protocol::smb && --file.smb_opens == 0 && !file.removing) {
     file.delete_pending = false;  // a close that takes the name with it sets it again
   }
-  --open.client->opens;
+  open.client->opens.erase(open.id);
   file.opens.erase(open.id);
   untidy(file);
   opens.erase(open.id);

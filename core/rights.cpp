@@ -126,7 +126,7 @@ Right& State::add_right(File& file, Client& client, const Wish& wish, Rights gra
   right.epoch = wish.version2 ? static_cast<std::uint16_t>(wish.epoch + 1) : std::uint16_t{0};
   right.since = now;
   file.rights.emplace(id, &right);
-  ++client.rights;
+  client.rights.insert(id);
   const bool leased = wish.flavour == Flavour::lease || wish.flavour == Flavour::directory_lease;
   if (leased) leases[{client.id, wish.key}] = &right;
   if (wish.flavour == Flavour::oplock) ++file.oplocks;
@@ -150,7 +150,7 @@ void State::drop_right(Right& right) {
   auto lease = leases.find({client.id, right.key});
   if (lease != leases.end() && lease->second == &right) leases.erase(lease);
   if (right.recovered) claimed(client, file);
-  --client.rights;
+  client.rights.erase(right.id);
   file.rights.erase(right.id);
   untidy(file);
   rights.erase(right.id);
@@ -311,7 +311,7 @@ Rights State::reduce(const File& file, const Asker& asker, const OpenRequested& 
       allowed = allowed.without(w);
     }
     file.locks.visit_all([&](const HeldLock& lock) {
-      if (lock.owner->client != asker.client->id) allowed = allowed.without(w);
+      if (lock.owner->client != asker.client) allowed = allowed.without(w);
     });
   } else {
     const std::uint32_t own_opens = asker.own ? asker.own->data_opens : 0;

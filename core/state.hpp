@@ -13,6 +13,7 @@
 #include <span>
 #include <string>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "core/file.hpp"
@@ -52,6 +53,19 @@ struct Outcome {
   WaitFor wait_for = WaitFor::nothing;
   std::vector<Right*> breaks;
   bool done() const { return wait_for == WaitFor::nothing; }
+};
+
+/// While an owner's request is judged, the owner is not forgotten with its last lock or waiter.
+class Asking {
+ public:
+  explicit Asking(LockOwner& owner) : owner_(owner), nested_(std::exchange(owner.asking, true)) {}
+  ~Asking();
+  Asking(const Asking&) = delete;
+  Asking& operator=(const Asking&) = delete;
+
+ private:
+  LockOwner& owner_;
+  bool nested_;
 };
 
 enum class TimerKind : std::uint8_t { brk, patience, lease, reservation, grace };
@@ -94,7 +108,6 @@ class State {
   std::map<OpenId, Open> opens;
   std::map<RightId, Right> rights;
   std::map<std::pair<ClientId, LeaseKey>, Right*> leases;
-  std::map<std::tuple<ClientId, OpenId, std::string>, LockOwner, std::less<>> owners;
   std::map<Arrival, Waiter> waiters;
   std::map<RequestId, Arrival> parked;
   std::map<RequestId, InFlight> accesses;
@@ -124,7 +137,8 @@ class State {
   Holder holder_of(const Open& open) const;
   Holder holder_of(const QueuedLock& waiter) const;
   Holder holder_of(const Right& right) const;
-  const LockOwner* find_owner(ClientId client, OpenId open, std::string_view name) const;
+  static LockOwner* find_owner(Client& client, OpenId open, std::string_view name);
+  static const LockOwner* find_owner(const Client& client, OpenId open, std::string_view name);
   Client* find_client(ClientId id);
   const Client* find_client(ClientId id) const;
   File* find_file(FileId id);
@@ -132,6 +146,7 @@ class State {
 
  private:
   friend class Snapshot;  // archive.cpp: saves and loads
+  friend class Asking;
 
   // ---- machine.cpp
   void fire_due_timers();
@@ -141,12 +156,21 @@ class State {
     out_->emplace_back(std::move(effect));
   }
   void reply(RequestId request, Status status, ReplyBody body = {}, bool durable = false);
-  void persist(Record record) { emit(Persist{{false, std::move(record)}}); }
-  void erase_record(Record record) { emit(Persist{{true, std::move(record)}}); }
+  template <class R>
+  void persist(R record, bool erase = false) {
+    out_->emplace_back(std::in_place_type<Persist>, Change{erase, std::move(record)});
+  }
+  template <class R>
+  void erase_record(R record) {
+    persist(std::move(record), true);
+  }
   void set_timer(Nanos at, TimerKind kind, std::uint64_t id);
   void drop_timer(Nanos at, TimerKind kind, std::uint64_t id);
   File& file(FileId id);
-  void untidy(const File& file) { untidy_.push_back(file.id); }
+  void untidy(File& file) {
+    if (!file.untidy) untidy_.push_back(&file);
+    file.untidy = true;
+  }
   void tidy();
 
   void on(const Tick&) {}
@@ -232,8 +256,8 @@ class State {
   void answer(const LockRequested& event, Arrival arrival, Status status, ReplyBody body = {});
   void lock_changed(File& file, const LockChanges& changes, const LockOwner* by);
   void release_locks(File& file, LockOwner& owner);
-  LockOwner& owner_of(Client& client, OpenId open, std::string_view name);
-  void tidy(LockOwner& owner);
+  static LockOwner& owner_of(Client& client, OpenId open, std::string_view name);
+  static void tidy(LockOwner& owner);
   Arrival place_of(const LockOwner& owner, const File& file, LockElement element) const;
   void stop_grants(File& file, const LockOwner& owner, Range range);
   void drop_grant(RequestId grant);
@@ -291,7 +315,7 @@ class State {
   std::set<Arrival> woken_;
   /// Owners with waiters that were granted something past the queue: that may close a cycle.
   std::vector<std::tuple<ClientId, OpenId, std::string>> bypassed_;
-  std::vector<FileId> untidy_;  ///< files that this step may have left without any state
+  std::vector<File*> untidy_;  ///< files that this step may have left without any state
   /// Clients that had state before the restart and are not done reclaiming it.
   std::set<ClientId> roster_;
 };

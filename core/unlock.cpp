@@ -12,15 +12,12 @@ void State::on(const Unlocked& event) {
   if (!client) return reply(event.request, Status::unknown_client);
   const bool smb = client->protocol == Protocol::smb;
   File* file = find_file(event.file);
-  const auto key = std::make_tuple(client->id, smb ? event.open : OpenId{}, event.owner);
-  auto at = owners.find(key);
-  if (file && !smb && at != owners.end()) {
-    take_from_queue(at->second, *file, event.range);
-    at = owners.find(key);  // who only waited is gone with his last waiter
-  }
+  auto at = client->owners.find(OwnerNamed{smb ? event.open : OpenId{}, event.owner});
   Status status = Status::ok;
-  if (file && at != owners.end()) {
+  if (file && at != client->owners.end()) {
     LockOwner& owner = at->second;
+    const Asking asking(owner);
+    if (!smb) take_from_queue(owner, *file, event.range);
     LockChanges& changes = changes_;
     changes.clear();
     if (smb) {
@@ -37,7 +34,6 @@ void State::on(const Unlocked& event) {
       file->locks.clear(file, owner, event.range, next_lock, changes);
     }
     lock_changed(*file, changes, &owner);
-    tidy(owner);
   } else if (smb) {
     status = opens.contains(event.open) ? Status::range_not_locked : Status::unknown_open;
   }
@@ -47,10 +43,10 @@ void State::on(const Unlocked& event) {
 void State::on(const LockCancelled& event) {
   Client* client = find_client(event.client);
   File* file = find_file(event.file);
-  auto at = owners.find(std::make_tuple(event.client, OpenId{}, event.owner));
   Status status = Status::ok;
-  if (client && file && at != owners.end()) {
-    LockOwner& owner = at->second;
+  LockOwner* known = client ? find_owner(*client, {}, event.owner) : nullptr;
+  if (file && known) {
+    LockOwner& owner = *known;
     Waiter* found = nullptr;
     for (const Arrival queued : owner.waiting) {
       Waiter& waiter = waiters.at(queued);
@@ -85,9 +81,9 @@ Outcome State::attempt(const LockTested& event, Arrival) {
   Outcome outcome = break_rights(asker, {&need, 1});
   if (outcome.wait_for == WaitFor::grace) return wait_for_grace(event.request, *client);
   if (!outcome.done()) return outcome;
-  const LockOwner* owner = find_owner(event.client, event.open, event.owner);
+  const LockOwner* owner = find_owner(*client, event.open, event.owner);
   const HeldLock* held = clashing_lock(*file, owner, event.element);
-  while (held && expired_holder(find_client(held->owner->client))) {
+  while (held && expired_holder(held->owner->client)) {
     held = clashing_lock(*file, owner, event.element);
   }
   if (held && held->recovered) return wait_for_grace(event.request, *client);

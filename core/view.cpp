@@ -98,7 +98,7 @@ FileView State::view_of(const File& file) const {
   for (const auto& [id, open] : file.opens) view.opens.push_back(view_of_open(*open));
   file.locks.visit_all([&](const HeldLock& lock) {
     LockView held;
-    held.client = lock.owner->client;
+    held.client = lock.owner->client->id;
     held.open = lock.owner->smb() ? lock.owner->open : lock.through;
     held.owner = lock.owner->name;
     held.range = lock.range;
@@ -126,7 +126,7 @@ FileView State::view_of(const File& file) const {
   std::ranges::stable_sort(view.accesses, {}, &AccessView::request);
   for (const RequestId id : file.grants) {
     const PendingGrant& grant = grants.at(id);
-    view.grants.push_back({id, grant.client->id, grant.owner->name, grant.element});
+    view.grants.push_back({id, grant.client->id, std::string(grant.owner->name), grant.element});
   }
   std::ranges::sort(view.grants, {}, &GrantView::grant);
   for (const Bar& bar : file.bars) {
@@ -149,10 +149,10 @@ ClientView State::view_of(const Client& client) const {
   view.lost_state = client.lost_state;
   view.callback_up = client.callback_up;
   view.reclaiming = client.reclaiming;
-  view.opens = client.opens;
+  view.opens = client.opens.size();
   view.locks = client.locks;
-  view.rights = client.rights;
-  view.waiters = client.waiters;
+  view.rights = client.rights.size();
+  view.waiters = client.waiters.size();
   return view;
 }
 

@@ -102,7 +102,7 @@ struct ClientView {
   bool lost_state = false;
   bool callback_up = false;  ///< NFSv4: a delegation may be given
   bool reclaiming = false;   ///< on the roster of grace and not done
-  std::uint32_t opens = 0, locks = 0, rights = 0, waiters = 0;
+  std::uint64_t opens = 0, locks = 0, rights = 0, waiters = 0;
   friend bool operator==(const ClientView&, const ClientView&) = default;
 };
 struct StateView {

@@ -22,7 +22,7 @@ bool State::queue_is_full(const WaitingRequest& body) {
     if (need.file->waiters.size() >= limits.waiters_per_file_max) return true;
     break;
   }
-  return client_of(body).waiters >= limits.waiters_per_client_max;
+  return client_of(body).waiters.size() >= limits.waiters_per_client_max;
 }
 
 Client& State::client_of(const WaitingRequest& body) {
@@ -98,7 +98,7 @@ void State::park(Waiter waiter, Outcome outcome) {
     file->waiters.insert(arrival);
     ++file->parked(waiter.wait_for);
   }
-  ++waiter.client->waiters;
+  waiter.client->waiters.insert(arrival);
   parked[waiter.request] = arrival;
   Waiter& kept = waiters.emplace(arrival, std::move(waiter)).first->second;
   if (const LockRequested* lock = lock_of(kept)) {
@@ -182,7 +182,7 @@ void State::remove_waiter(Waiter& waiter) {
       waiter.files.front()->lock_queue.erase(lock->element.range.first, waiter.arrival);
     }
   }
-  --waiter.client->waiters;
+  waiter.client->waiters.erase(waiter.arrival);
   if (auto known = parked.find(waiter.request);
       known != parked.end() && known->second == waiter.arrival) {
     parked.erase(known);

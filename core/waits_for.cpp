@@ -40,7 +40,7 @@ bool State::closes_cycle(const File& file, const LockOwner& owner, LockElement e
     const LockOwner* at = next.back();
     next.pop_back();
     if (at == &owner) return true;
-    if (!seen.insert({at->client, at->open, at->name}).second) continue;
+    if (!seen.insert({at->client->id, at->open, at->name}).second) continue;
     for (const Arrival waiting : at->waiting) {
       const Waiter& waiter = waiters.at(waiting);
       const auto& asked = std::get<LockRequested>(waiter.body);
@@ -57,7 +57,7 @@ bool State::closes_cycle(const File& file, const LockOwner& owner, LockElement e
 /// A grant that went past the queue may have closed a cycle: its youngest waiter gives way.
 void State::refuse_cycles() {
   const auto granted = std::exchange(bypassed_, {});
-  for (const auto& key : granted) {
+  for (const auto& [client_id, open, name] : granted) {
     auto on_cycle = [this](const Waiter& waiter) {
       if (!waiter.owner || waiter.wait_for != WaitFor::locks) return false;
       const auto& asked = std::get<LockRequested>(waiter.body);
@@ -65,10 +65,11 @@ void State::refuse_cycles() {
              closes_cycle(*waiter.files.front(), *waiter.owner, asked.element, waiter.arrival);
     };
     while (true) {
-      auto owner = owners.find(key);
-      if (owner == owners.end()) break;
+      const Client* client = find_client(client_id);
+      const LockOwner* owner = client ? find_owner(*client, open, name) : nullptr;
+      if (!owner) break;
       const bool any = std::ranges::any_of(
-          owner->second.waiting, [&](Arrival arrival) { return on_cycle(waiters.at(arrival)); });
+          owner->waiting, [&](Arrival arrival) { return on_cycle(waiters.at(arrival)); });
       if (!any) break;
       for (auto at = waiters.rbegin(); at != waiters.rend(); ++at) {
         if (!on_cycle(at->second)) continue;
