@@ -105,7 +105,7 @@ void State::lock_changed(File& file, const LockChanges& changes, const LockOwner
   if (!changes.erased.empty()) {
     wake_range(file, changes.touched);
     // A queued request of its own that went past the queue may have to stand in it now.
-    if (!by->waiting.empty()) bypassed_.emplace_back(by->client, by->open, by->name);
+    if (!by->waiting.empty()) bypassed_.emplace_back(by->client->id, by->open, by->name);
   }
   untidy(file);
 }
