@@ -23,8 +23,8 @@
 (*   lock[c]    whether c holds an exclusive lock on the whole file        *)
 (*   inflight   accesses that were let through and have not ended          *)
 (*   queue      who waits, in order of arrival, each with the holders      *)
-(*              whose breaks it waits for ({}: it waits for locks); woken  *)
-(*              only within a step: its breaks have ended, judge it again  *)
+(*              whose breaks it waits for ({}: it waits for locks); woken, *)
+(*              only within a step: what it waited for changed, judge it   *)
 (*   bars       operations that were put off: nobody else gets a right     *)
 (*              that they would have to break again                        *)
 (*   backoff    a recall ended a moment ago: no delegation yet             *)
@@ -157,16 +157,21 @@ Listed(set) == IF set = {} THEN <<>>
 InOrder(ds) == LET Long(d) == Flavour[d] = "delegation"  Short(d) == ~Long(d)
                IN  SelectSeq(ds, Short) \o SelectSeq(ds, Long)
 
+Asks(s, j) == {d \in j.begin : Cell(j.cause, Flavour[d], s.right[d]).how # "notice"}
+Nudged(q) == [q EXCEPT !.woken = @ \/ (q.what = "lock" /\ q.waits = {})]
+NudgedAfter(q, n) == [i \in DOMAIN q |-> IF i > n THEN Nudged(q[i]) ELSE q[i]]
+
 Begun(s, j) ==
   [s EXCEPT
      !.right = [d \in Clients |->
-        IF d \in j.begin /\ Cell(j.cause, Flavour[d], s.right[d]).how = "notice"
+        IF d \in j.begin \ Asks(s, j)
         THEN Cell(j.cause, Flavour[d], s.right[d]).to ELSE s.right[d]],
      !.brk   = [d \in Clients |->
-        IF d \in j.begin /\ Cell(j.cause, Flavour[d], s.right[d]).how # "notice"
+        IF d \in Asks(s, j)
         THEN Cell(j.cause, Flavour[d], s.right[d]).to ELSE s.brk[d]],
-     !.clock = InOrder(@ \o Listed({d \in j.begin :
-                               Cell(j.cause, Flavour[d], s.right[d]).how # "notice"}))]
+     (* what completes a break passes the queue: the holder's own lock requests may go *)
+     !.queue = [i \in DOMAIN @ |-> IF @[i].client \in Asks(s, j) THEN Nudged(@[i]) ELSE @[i]],
+     !.clock = InOrder(@ \o Listed(Asks(s, j)))]
 
 Sent(s, j) == Listed({[what |-> "break", client |-> d, to |-> Cell(j.cause, Flavour[d], s.right[d]).to,
                        ack |-> Cell(j.cause, Flavour[d], s.right[d]).how # "notice"] : d \in j.begin})
@@ -188,7 +193,8 @@ CauseInFlight(a) == IF a.what = "overwrite" THEN "write" ELSE a.what
 (* What anything that goes on, waits for breaks or was put off would break.*)
 Pending(s, c) ==
        {CauseInFlight(a) : a \in {a \in s.inflight : a.client # c}}
-  \cup {CauseOf(s.queue[i]) : i \in {i \in DOMAIN s.queue : s.queue[i].client # c /\ s.queue[i].waits # {}}}
+  \cup {CauseOf(s.queue[i]) : i \in {i \in DOMAIN s.queue : s.queue[i].client # c
+                                  /\ (s.queue[i].waits # {} \/ s.queue[i].woken)}}
   \cup {b.cause : b \in {b \in s.bars : b.client # c}}
 
 RECURSIVE Worn(_, _, _)         \* reduce until every pending cause keeps it
@@ -301,11 +307,15 @@ Done(s, c) == Settle(s, <<Reply(c, "event", "ok")>>)
 Gone(s, c, rest) ==        \* nothing is left of a right
   IF rest # {} THEN s ELSE EndBreaks(s, {c}, [d \in {c} |-> {}])
 
+(* Its lock goes; whoever waits for locks is judged again.                 *)
+Released(s, c) == IF ~s.lock[c] THEN s
+                  ELSE [s EXCEPT !.lock[c] = FALSE, !.queue = NudgedAfter(@, 0)]
+
 OpenClosed(s, c) ==
   IF s.opens[c] = 0 THEN Say(s, c, "unknown_open")
   ELSE LET t == [s EXCEPT !.opens[c] = @ - 1]
        IN  IF t.opens[c] = 0 /\ IsSmb(c)
-           THEN Done([EndBreaks(t, {c}, [d \in {c} |-> {}]) EXCEPT !.lock[c] = FALSE], c)
+           THEN Done(Released(EndBreaks(t, {c}, [d \in {c} |-> {}]), c), c)
            ELSE Done(t, c)
 
 Flushing(s, c) == \E a \in s.inflight : a.client = c /\ a.what \in {"write", "overwrite"}
@@ -327,27 +337,31 @@ RightReturned(s, c) ==
   IF s.right[c] = {} THEN Say(s, c, "unknown_right")
   ELSE Done(EndBreaks(s, {c}, [d \in {c} |-> {}]), c)
 
+(* A lock request leaves the queue: those behind it are judged again.      *)
+LeftBy(q, i) == IF q[i].what = "lock" THEN Without(NudgedAfter(q, i), i) ELSE Without(q, i)
+
 RequestCancelled(s, c) ==
   LET is == {i \in DOMAIN s.queue : s.queue[i].client = c}
   IN  IF is = {} THEN [state |-> s, out |-> <<>>]
       ELSE LET i == Earliest(is) IN
-           Settle([s EXCEPT !.queue = Without(@, i)], <<Reply(c, s.queue[i].what, "cancelled")>>)
+           Settle([s EXCEPT !.queue = LeftBy(@, i)], <<Reply(c, s.queue[i].what, "cancelled")>>)
 
 RECURSIVE Dropped(_, _, _)   \* all waiters that satisfy a test are answered
 Dropped(s, Of(_), status) ==
   LET is == {i \in DOMAIN s.queue : Of(s.queue[i])}
   IN  IF is = {} THEN [state |-> s, out |-> <<>>]
       ELSE LET i == Earliest(is)
-               t == Dropped([s EXCEPT !.queue = Without(@, i)], Of, status)
+               t == Dropped([s EXCEPT !.queue = LeftBy(@, i)], Of, status)
            IN  [t EXCEPT !.out = <<Reply(s.queue[i].client, s.queue[i].what, status)>> \o @]
 
+(* What it was doing on the file ends after it.                            *)
 ClientLeft(s, c) ==
   LET Mine(q) == q.client = c
       gone == Dropped(s, Mine, "cancelled")
-      t == [EndBreaks(gone.state, {c}, [d \in {c} |-> {}]) EXCEPT
-              !.opens[c] = 0, !.lock[c] = FALSE,
-              !.inflight = {a \in @ : a.client # c}, !.bars = {b \in @ : b.client # c}]
-  IN  Settle(t, gone.out)
+      t == [EndBreaks(Released(gone.state, c), {c}, [d \in {c} |-> {}]) EXCEPT
+              !.opens[c] = 0, !.bars = {b \in @ : b.client # c}]
+      u == Settle(t, gone.out)
+  IN  Settle([u.state EXCEPT !.inflight = {a \in @ : a.client # c}], u.out)
 
 (* NFS requests other than locks have little patience: JUKEBOX, DELAY, and *)
 (* a bar until they come back.                                             *)
@@ -381,7 +395,7 @@ Step(s, e) ==
   CASE e.type = "OpenRequested"     -> Asked(s, Request(e))
     [] e.type = "AccessRequested"   -> Asked(s, Request(e))
     [] e.type = "LockRequested"     -> Asked(s, Request(e))
-    [] e.type = "Unlocked"          -> Done([s EXCEPT !.lock[e.client] = FALSE], e.client)
+    [] e.type = "Unlocked"          -> Done(Released(s, e.client), e.client)
     [] e.type = "OpenClosed"        -> OpenClosed(s, e.client)
     [] e.type = "AccessEnded"       -> AccessEnded(s, e.client)
     [] e.type = "BreakAcknowledged" -> BreakAcknowledged(s, e.client, e.rights)
@@ -411,6 +425,7 @@ Fair(s, e) ==
     [] e.type = "AccessRequested" -> ~(\E a \in s.inflight : a.client = e.client)
                                      /\ ~(\E i \in DOMAIN s.queue : s.queue[i].client = e.client /\ s.queue[i].what # "lock")
                                      /\ (IsSmb(e.client) => s.opens[e.client] > 0)
+                                     /\ (e.operation = "write" /\ s.opens[e.client] > 0 => "write" \in Access[e.client])
     [] e.type = "LockRequested"   -> ~(\E i \in DOMAIN s.queue : s.queue[i].client = e.client)
                                      /\ ~s.lock[e.client] /\ (IsSmb(e.client) => s.opens[e.client] > 0)
     [] e.type = "OpenClosed"      -> ~Busy(s, e.client)

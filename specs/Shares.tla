@@ -38,7 +38,9 @@ Event ==
   \cup {[type |-> "LockRequested", owner |-> o] : o \in Of("v4")}
   \cup {[type |-> "DispositionSet", owner |-> o, remove |-> r] : o \in Of("smb"), r \in BOOLEAN}
   \cup {[type |-> "AccessRequested", owner |-> o, operation |-> op] :
-          o \in Owner \ Of("nlm"), op \in {"read", "write", "remove"}}
+          o \in Of("v3") \cup Of("v4"), op \in {"read", "write", "remove"}}
+  \cup {[type |-> "AccessRequested", owner |-> o, operation |-> op] :
+          o \in Of("smb"), op \in {"read", "write"}}
   \cup {[type |-> "AccessEnded"]}
   \cup {[type |-> "ClientLeft", owner |-> o] : o \in Owner \ Of("v3")}
 
@@ -64,11 +66,13 @@ NameHeld(s, o) == \E p \in Owner \ {o} :
   \/ Protocol[p] = "smb" /\ "remove" \in DenyOf(s, p) /\ ~unlink_while_open
   \/ Protocol[p] = "v4" /\ "write" \in DenyOf(s, p)
 
-(* OPEN_DOWNGRADE: access and deny must each be the union of one subset of *)
-(* the OPENs still in effect; those inside the new modes stay in effect.   *)
+(* OPEN_DOWNGRADE: access and deny must each be the union of some of the   *)
+(* OPENs in effect; of these, those inside the new modes stay, and so      *)
+(* would an OPEN of just these modes.                                      *)
 Inside(ms, m) == {n \in ms : n.access \subseteq m.access /\ n.deny \subseteq m.deny}
-SubsetUnion(ms, m) == \E some \in SUBSET ms :
-  some # {} /\ Union({n.access : n \in some}) = m.access /\ Union({n.deny : n \in some}) = m.deny
+Downgrades(ms, m) ==
+  /\ Union({n.access : n \in {n \in ms : n.access \subseteq m.access}}) = m.access
+  /\ Union({n.deny : n \in {n \in ms : n.deny \subseteq m.deny}}) = m.deny
 
 -----------------------------------------------------------------------------
 Say(s, reply) == [state |-> s, reply |-> reply]
@@ -81,20 +85,22 @@ OpenRequested(s, o, m) ==
 
 OpenDowngraded(s, o, m) ==
   IF s.opens[o] = {} THEN Say(s, "unknown_open")
-  ELSE IF ~SubsetUnion(s.opens[o], m) THEN Say(s, "bad_mode")
-  ELSE Say([s EXCEPT !.opens[o] = Inside(@, m)], "ok")
+  ELSE IF ~Downgrades(s.opens[o], m) THEN Say(s, "bad_mode")
+  ELSE Say([s EXCEPT !.opens[o] = Inside(@, m) \cup {m}], "ok")
 
 (* The disposition belongs to the file once it is set: it outlives the     *)
-(* open that set it, until the last SMB open is closed.                    *)
-Close(s, o) ==
-  LET t    == [s EXCEPT !.opens[o] = {}, !.locks = @ \ {o}]
-      last == \A p \in Of("smb") : t.opens[p] = {}
-  IN  IF s.doomed # {} /\ Protocol[o] = "smb" /\ last
-      THEN [t EXCEPT !.doomed = {}, !.name = "going"] ELSE t
+(* open that set it.  The close of the last SMB open takes the name with   *)
+(* it; a client that is gone has nobody who could (its opens are closed    *)
+(* one by one as long as anybody is there).                                *)
+LastSmb(s, o) == Protocol[o] = "smb" /\ \A p \in Of("smb") \ {o} : s.opens[p] = {}
+Closed(s, o) == [s EXCEPT !.opens[o] = {}, !.locks = @ \ {o},
+                          !.doomed = IF LastSmb(s, o) THEN {} ELSE @]
 
 OpenClosed(s, o) ==
   IF s.opens[o] = {} THEN Say(s, "unknown_open")
-  ELSE LET t == Close(s, o) IN Say(t, IF t.name = "going" /\ s.name = "there" THEN "remove" ELSE "ok")
+  ELSE IF s.doomed # {} /\ LastSmb(s, o)
+  THEN Say([Closed(s, o) EXCEPT !.name = "going"], "remove")
+  ELSE Say(Closed(s, o), "ok")
 
 LockRequested(s, o) ==
   IF s.opens[o] = {} THEN Say(s, "unknown_open")
@@ -106,10 +112,13 @@ DispositionSet(s, o, remove) ==
   ELSE IF remove THEN Say([s EXCEPT !.doomed = {o}], "ok")
   ELSE Say([s EXCEPT !.doomed = {}], "ok")
 
+(* NFS clients read what they may only write: a page is filled up.         *)
+Allowing(o, op) == IF op = "read" /\ Protocol[o] # "smb" THEN {"read", "write"} ELSE {op}
+
 AccessRequested(s, o, op) ==
   IF op = "remove" THEN Say(s, IF NameHeld(s, o) THEN "file_open" ELSE "ok")
   ELSE IF IoDenied(s, o, op) THEN Say(s, "share_conflict")
-  ELSE IF s.opens[o] # {} /\ op \notin AccessOf(s, o) THEN Say(s, "bad_mode")
+  ELSE IF s.opens[o] # {} /\ Allowing(o, op) \cap AccessOf(s, o) = {} THEN Say(s, "bad_mode")
   ELSE Say(s, "ok")
 
 Step(s, e) ==
@@ -120,7 +129,7 @@ Step(s, e) ==
     [] e.type = "DispositionSet"  -> DispositionSet(s, e.owner, e.remove)
     [] e.type = "AccessRequested" -> AccessRequested(s, e.owner, e.operation)
     [] e.type = "AccessEnded"     -> Say([s EXCEPT !.name = IF @ = "going" THEN "gone" ELSE @], "ok")
-    [] e.type = "ClientLeft"      -> Say(IF s.opens[e.owner] = {} THEN s ELSE Close(s, e.owner), "ok")
+    [] e.type = "ClientLeft"      -> Say(Closed(s, e.owner), "ok")
 
 (* The clients' side: an SMB open is opened once; SMB works through it; of *)
 (* a file that is gone nobody asks any more.                               *)
@@ -139,12 +148,13 @@ Do(e) == IF Fair(State, e) THEN Become(Step(State, e).state) ELSE FALSE
 Next  == \E e \in Event : Do(e)
 Spec  == Init /\ [][Next]_vars
 View  == [opens |-> [o \in Owner |-> [access |-> AccessOf(State, o), deny |-> DenyOf(State, o)]],
-          locks |-> locks, delete_pending |-> Doomed(State)]
+          locks |-> locks, delete_pending |-> doomed # {} \/ name = "going"]
 
 -----------------------------------------------------------------------------
-(* 2. ShareReservation. No two OPENs in effect contradict each other.      *)
+(* 2. ShareReservation. No two OPENs in effect contradict each other (but  *)
+(* what OPEN_DOWNGRADE left of an owner's contains what it is made of).    *)
 ShareReservation == \A o, p \in Owner : \A m \in opens[o], n \in opens[p] :
-  (o # p \/ m # n) => ~Clash(m, n)
+  o # p \/ (n \notin Inside(opens[p], m) /\ m \notin Inside(opens[o], n)) => ~Clash(m, n)
 
 (* 53. LockStateNeedsOpen. Lock state of an NFSv4 owner has an open.       *)
 LockStateNeedsOpen == \A o \in locks : opens[o] # {}
@@ -157,7 +167,8 @@ OneDoom == Cardinality(doomed) <= 1
 (* opened, and exactly what was asked; a refused one changes nothing.      *)
 DowngradeSubset(s, e, t) == e.type = "OpenDowngraded" =>
   IF t.reply = "ok"
-  THEN /\ t.state.opens[e.owner] \subseteq s.opens[e.owner]
+  THEN /\ t.state.opens[e.owner] \ {Mode(e.access, e.deny)} \subseteq s.opens[e.owner]
+       /\ e.access \subseteq AccessOf(s, e.owner) /\ e.deny \subseteq DenyOf(s, e.owner)
        /\ AccessOf(t.state, e.owner) = e.access /\ DenyOf(t.state, e.owner) = e.deny
   ELSE t.state = s
 

@@ -1,12 +1,7 @@
 ------------------------------ MODULE DumpLocks ------------------------------
 (* Every transition of Locks as one line, for replay through the machines: *)
 (* <<event, state, step>>.                                                 *)
-EXTENDS Locks
-
-Mixed    == [o \in Owner |-> CASE o = "a" -> "nlm" [] o = "b" -> "v4" [] o = "c" -> "smb"]
-Named    == [o \in Owner |-> CASE o \in {"a", "b"} -> "nlm" [] o \in {"c", "e"} -> "smb" [] o = "d" -> "v4"]
-Alone    == [o \in Owner |-> o]
-Together == [o \in Owner |-> IF o = "b" THEN "a" ELSE o]
+EXTENDS MCLocks
 
 ASSUME PrintT(ToString([Protocol |-> Protocol, Client |-> Client,
                         waiters_per_file_max |-> waiters_per_file_max]))

@@ -4,8 +4,8 @@ EXTENDS LocksProperties, Probing
 
 (* a: an NLM owner, b: an NFSv4 owner, c: an SMB open.                     *)
 Mixed    == [o \in Owner |-> CASE o = "a" -> "nlm" [] o = "b" -> "v4" [] o = "c" -> "smb"]
-(* a and b: NLM, c: SMB, d: NFSv4.                                         *)
-TwoNlm   == [o \in Owner |-> CASE o \in {"a", "b"} -> "nlm" [] o = "c" -> "smb" [] o = "d" -> "v4"]
+(* a and b: NLM, c and e: SMB, d: NFSv4.                                         *)
+TwoNlm   == [o \in Owner |-> CASE o \in {"a", "b"} -> "nlm" [] o \in {"c", "e"} -> "smb" [] o = "d" -> "v4"]
 AllSmb   == [o \in Owner |-> "smb"]
 AllV4    == [o \in Owner |-> "v4"]
 Alone    == [o \in Owner |-> o]

@@ -12,7 +12,7 @@ namespace {
 
 /// The text between TLC's quotes, with its escapes undone; nothing when the line is none of ours.
 std::optional<std::string> value_text(const std::string& line) {
-  const bool edge = line.starts_with("\"<<[type |-> ") && line.ends_with(">>\"");
+  const bool edge = line.starts_with("\"<<[") && line.ends_with(">>\"");
   const bool scene = line.starts_with("\"[") && line.ends_with("]\"");
   if (!edge && !scene) return std::nullopt;
   std::string text;
