@@ -39,6 +39,7 @@ struct Options {
   bool model = true;                ///< the reference model in lock step
   bool invariants = true;           ///< check_invariants after steps
   bool coherence = true;            ///< versions of what clients read and write
+  bool thorough = false;            ///< compare whole states after every event, not now and then
   bool tell = false;                ///< write the Story
   bool explain = false;             ///< with sentences that say why
   std::string faults = "all";       ///< all, none, or names by comma (each level says which it has)

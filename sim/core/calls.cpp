@@ -1,0 +1,304 @@
+// From a client's operation to the event that the server sees.
+#include <algorithm>
+
+#include "sim/core/marks.hpp"
+#include "sim/core/world.hpp"
+
+namespace lockstep::sim {
+
+using namespace core;  // NOLINT
+
+FileId World::file_id(std::uint8_t file) const {
+  return file == kDirectory ? FileId{99, 1, 1} : FileId{file + std::uint64_t{1}, 1, 1};
+}
+
+/// Keys 1 to 8 are of a file; key 9 is used on every file, which must be refused.
+LeaseKey World::key_of(std::uint8_t file, std::uint8_t key) const {
+  LeaseKey made;
+  made.bytes[0] = key == 9 ? std::uint8_t{9} : key;
+  made.bytes[1] = key == 9 ? std::uint8_t{0} : static_cast<std::uint8_t>(file + 1);
+  return made;
+}
+
+std::size_t World::submit(Op op) {
+  Client& client = clients_[op.client];
+  op.incarnation = client.incarnation;
+  ops_.push_back(std::move(op));
+  const std::size_t index = ops_.size() - 1;
+  const Op& made = ops_.back();
+  const bool own_affair = made.purpose == Op::Purpose::reclaim || made.kind == Op::Kind::arrive ||
+                          (made.purpose == Op::Purpose::machine && client.id);
+  if (own_affair || client.presence == Presence::here) {
+    send(index);
+  } else {
+    client.when_here.push_back(index);
+    if (client.presence == Presence::away) arrive(client);
+  }
+  return index;
+}
+
+/// Its handle went away: its application has had an error.
+bool World::orphaned(const Client& client, const Op& op) const {
+  return op.handle >= 0 && client.handles[static_cast<std::size_t>(op.handle)].gone &&
+         op.kind != Op::Kind::close && op.kind != Op::Kind::unshare;
+}
+
+void World::send(std::size_t index) {
+  Op& op = ops_[index];
+  Client& client = clients_[op.client];
+  if (op.done || op.incarnation != client.incarnation || client.dead) return;
+  if (orphaned(client, op)) return finish_op(client, op);
+  if (client.cut) return client.outbox.push_back(index);
+  op.request = RequestId{by_request_.size()};
+  by_request_.push_back(index);
+  answered_.push_back(false);
+  op.sent = now();
+  ++op.tries;
+  if (op.kind == Op::Kind::lock && !client.smb() && op.mode == LockMode::shared) {
+    // A downgrade: from now on it may count on no more than the shared lock.
+    PosixLocks& held = client.posix[op.file][op.owner - 1U];
+    const Units units = units_of(op.range) & held.exclusive;
+    held.exclusive &= ~units;
+    held.shared |= units;
+  }
+  if (op.kind == Op::Kind::close || op.kind == Op::Kind::unshare) {
+    drop_handle(client, client.handles[static_cast<std::size_t>(op.handle)]);
+  }
+  client.last_arrival = std::max(client.last_arrival, now() + client.latency);
+  agenda_.put(client.last_arrival, {Due::Kind::to_server, op.client, client.incarnation, index});
+}
+
+void World::retry(std::size_t op, Nanos after) {
+  agenda_.put_after(after,
+                    {Due::Kind::retry, ops_[op].client, clients_[ops_[op].client].incarnation, op});
+}
+
+/// Its end, however it came about.
+void World::finish_op(Client& client, Op& op) {
+  if (std::exchange(op.done, true)) return;
+  const bool writes = op.kind == Op::Kind::access &&
+                      (op.operation == Operation::write || op.operation == Operation::set_size);
+  if (writes && client.writing[op.file] > 0) --client.writing[op.file];
+  if (op.purpose == Op::Purpose::reclaim) reclaimed(client);
+}
+
+void World::arrive_at_server(const Due& due) {
+  Op& op = ops_[due.what];
+  Client& client = clients_[due.client];
+  if (!up_ || due.incarnation != client.incarnation) return;
+  // A connection to another run of the server is none; datagrams do not care.
+  const bool connected = client.smb() || client.nfs4();
+  if (connected && client.boot_seen != server_->boots() && op.kind != Op::Kind::arrive) return;
+  if (options_.tell) tell("server", "hears " + client.name + " " + tell_op(op));
+  if (op.kind == Op::Kind::arrive && op.target) {
+    // It comes back without its memory: what it had before goes first.
+    const ClientId before{op.target.value};
+    op.target = {};
+    if (client.protocol == Protocol::nlm) {
+      marks_.hit(mark::host_rebooted);
+      happen(HostRebooted{client.name, "10.0.0." + std::to_string(due.client + 1),
+                          static_cast<std::int32_t>(client.state_number)});
+    } else {
+      const bool v4 = client.nfs4();
+      happen(ClientLeft{before, v4 ? LeaveReason::rebooted : LeaveReason::disconnected});
+    }
+    if (!up_) return;
+  }
+  if (op.kind == Op::Kind::grant_answer) notifying_.erase(op.target);
+  EventBody body = event_of(op);
+  if (options_.explain) {
+    const bool asks = op.kind == Op::Kind::open || op.kind == Op::Kind::lock ||
+                      op.kind == Op::Kind::test || op.kind == Op::Kind::access;
+    const std::string why =
+        asks ? explain(server_->machine().explain({now(), body}), *this) : std::string();
+    if (!why.empty()) tell("server", "  because: " + why);
+  }
+  happen(std::move(body));
+  if (op.kind == Op::Kind::renew && up_) {
+    const auto known = server_->machine().clients();
+    const bool gone = std::ranges::find(known, client.id, &ClientView::client) == known.end();
+    if (client.lost || gone) {
+      Message told;
+      told.client = due.client;
+      told.incarnation = client.incarnation;
+      told.told_lost = true;
+      post(std::move(told));
+    } else if (client.nfs4()) {
+      client.lease_believed = std::max(client.lease_believed, op.sent + lease_);
+    }
+  }
+  const bool without_reply = op.kind == Op::Kind::renew || op.kind == Op::Kind::callback_path ||
+                             op.kind == Op::Kind::grant_answer ||
+                             op.kind == Op::Kind::cancel_request;
+  if (without_reply) op.done = true;
+}
+
+EventBody World::event_of(Op& op) {
+  Client& client = clients_[op.client];
+  const std::string owner = client.smb() ? "" : "owner-" + std::to_string(op.owner);
+  const Nanos patience = client.smb() || client.protocol == Protocol::nlm ? kNever : now() + hold_;
+  const OpenId open =
+      op.handle >= 0 ? client.handles[static_cast<std::size_t>(op.handle)].id : OpenId{};
+  const FileId file = file_id(op.file);
+  Holding* holding =
+      op.holding >= 0 ? &client.holdings[static_cast<std::size_t>(op.holding)] : nullptr;
+  const bool again = op.purpose == Op::Purpose::reclaim;
+  switch (op.kind) {
+    case Op::Kind::arrive:
+      return ClientArrived{op.request,  client.protocol,
+                           client.name, "10.0.0." + std::to_string(op.client + 1),
+                           client.name, client.nfs4() ? lease_ : 0};
+    case Op::Kind::complete:
+      return ReclaimCompleted{op.request, client.id, false};
+    case Op::Kind::renew:
+      return ClientRenewed{client.id};
+    case Op::Kind::callback_path:
+      return CallbackPathChanged{client.id, op.up};
+    case Op::Kind::open: {
+      OpenRequested event;
+      event.request = op.request;
+      event.client = client.id;
+      event.file = file;
+      event.owner = owner;
+      event.access = op.access;
+      event.deny = op.deny;
+      event.attributes_only = op.attributes;
+      event.overwrite = op.overwriting;
+      event.directory = op.file == kDirectory;
+      event.wish = op.wish;
+      if (again && !client.smb()) event.reclaim = Reclaim::previous;
+      event.patience = patience;
+      if (client.smb() && op.file != kDirectory) event.ancestors = {file_id(kDirectory)};
+      event.policy = policy_;
+      return event;
+    }
+    case Op::Kind::close:
+      return OpenClosed{op.request, open};
+    case Op::Kind::unshare:
+      return ShareReleased{op.request, client.id, owner, file};
+    case Op::Kind::downgrade:
+      return OpenDowngraded{op.request, open, op.access, op.deny};
+    case Op::Kind::disposition:
+      return DispositionSet{op.request, open, op.remove};
+    case Op::Kind::lock: {
+      LockRequested event;
+      event.request = op.request;
+      event.client = client.id;
+      event.open = open;
+      event.owner = owner;
+      event.file = file;
+      event.element = {op.range, op.mode};
+      if (op.waiting) {
+        event.wait = client.smb()                       ? Wait::queue
+                     : client.protocol == Protocol::nlm ? Wait::callback
+                                                        : Wait::reserve;
+      }
+      if (again && !client.smb()) event.reclaim = Reclaim::previous;
+      event.patience = patience;
+      event.policy = policy_;
+      return event;
+    }
+    case Op::Kind::unlock:
+      return Unlocked{op.request, client.id, open, owner, file, op.range, {}};
+    case Op::Kind::test: {
+      LockTested event;
+      event.request = op.request;
+      event.client = client.id;
+      event.open = open;
+      event.owner = owner;
+      event.file = file;
+      event.element = {op.range, op.mode};
+      event.patience = now() + hold_;
+      return event;
+    }
+    case Op::Kind::cancel_lock:
+      return LockCancelled{op.request, client.id, owner, file, {op.range, op.mode}};
+    case Op::Kind::cancel_request:
+      return RequestCancelled{op.target};
+    case Op::Kind::grant_answer:
+      return GrantAnswered{op.target, op.accepted};
+    case Op::Kind::acknowledge:
+      return BreakAcknowledged{op.request,   client.id,     holding->flavour,
+                               holding->key, holding->open, op.rights};
+    case Op::Kind::give_back:
+      return RightReturned{op.request, client.id, holding->right};
+    case Op::Kind::access:
+      break;
+  }
+  AccessRequested event;
+  event.request = op.request;
+  event.client = client.id;
+  event.open = open;
+  if (client.nfs4() && open) event.owner = owner;
+  event.target = {file, op.operation};
+  if (op.operation == Operation::rename_source && op.other != op.file) {
+    event.others.push_back({file_id(op.other), Operation::rename_target});
+  }
+  const bool names = op.operation == Operation::remove || op.operation == Operation::link ||
+                     op.operation == Operation::rename_source;
+  if (names) event.others.push_back({file_id(kDirectory), Operation::change_directory});
+  event.range = op.range;
+  event.reclaimed = static_cast<bool>(open);
+  event.patience = patience;
+  event.policy = policy_;
+  return event;
+}
+
+std::string World::tell_op(const Op& op) const {
+  const std::string on = " " + file_name(op.file);
+  const std::string range = " " + range_text(op.range);
+  const std::string again = op.purpose == Op::Purpose::reclaim ? "reclaim" : "";
+  switch (op.kind) {
+    case Op::Kind::arrive:
+      return "arrive";
+    case Op::Kind::complete:
+      return "say that it has reclaimed everything";
+    case Op::Kind::renew:
+      return "renew its lease";
+    case Op::Kind::callback_path:
+      return op.up ? "show its callback path" : "lose its callback path";
+    case Op::Kind::open:
+      return (again.empty() ? "open" : "reclaim its open of") + on + " for " +
+             core::name(op.access) + (op.deny.empty() ? "" : " deny " + core::name(op.deny)) +
+             (op.wish.flavour == Flavour::none
+                  ? ""
+                  : ", wishing " + std::string(core::name(op.wish.flavour)) + " " +
+                        core::name(op.wish.rights)) +
+             (op.overwriting ? ", overwriting it" : "");
+    case Op::Kind::close:
+    case Op::Kind::unshare:
+      return "close" + on;
+    case Op::Kind::downgrade:
+      return "downgrade" + on + " to " + core::name(op.access);
+    case Op::Kind::disposition:
+      return "delete" + on;
+    case Op::Kind::lock:
+      return (again.empty() ? "lock" : "reclaim") + on + range + " " +
+             std::string(core::name(op.mode)) + (op.waiting ? ", waiting" : "");
+    case Op::Kind::unlock:
+      return "unlock" + on + range;
+    case Op::Kind::test:
+      return "test" + on + range + " " + std::string(core::name(op.mode));
+    case Op::Kind::cancel_lock:
+      return "cancel its lock of" + on + range;
+    case Op::Kind::cancel_request:
+      return "cancel its request for" + on;
+    case Op::Kind::grant_answer:
+      return op.accepted ? "accept the grant" : "refuse the grant";
+    case Op::Kind::acknowledge:
+      return "acknowledge the break on" + on + " down to " + core::name(op.rights);
+    case Op::Kind::give_back:
+      return "give back its right on" + on;
+    case Op::Kind::access:
+      break;
+  }
+  std::string text(core::name(op.operation));
+  if (op.operation == Operation::read || op.operation == Operation::write) {
+    text = (op.purpose == Op::Purpose::flush ? "flush" : text) + on + range;
+  } else {
+    text += on;
+  }
+  return text + (op.other != op.file ? " over " + file_name(op.other) : "");
+}
+
+}  // namespace lockstep::sim
