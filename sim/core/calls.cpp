@@ -65,7 +65,8 @@ void World::send(std::size_t index) {
     drop_handle(client, client.handles[static_cast<std::size_t>(op.handle)]);
   }
   client.last_arrival = std::max(client.last_arrival, now() + client.latency);
-  agenda_.put(client.last_arrival, {Due::Kind::to_server, op.client, client.incarnation, index});
+  agenda_.put(client.last_arrival,
+              {Due::Kind::to_server, op.client, client.incarnation, op.request.value});
 }
 
 void World::retry(std::size_t op, Nanos after) {
@@ -83,7 +84,8 @@ void World::finish_op(Client& client, Op& op) {
 }
 
 void World::arrive_at_server(const Due& due) {
-  Op& op = ops_[due.what];
+  const RequestId request{due.what};
+  Op& op = ops_[by_request_[static_cast<std::size_t>(due.what)]];
   Client& client = clients_[due.client];
   if (!up_ || due.incarnation != client.incarnation) return;
   // A connection to another run of the server is none; datagrams do not care.
@@ -105,7 +107,7 @@ void World::arrive_at_server(const Due& due) {
     if (!up_) return;
   }
   if (op.kind == Op::Kind::grant_answer) notifying_.erase(op.target);
-  EventBody body = event_of(op);
+  EventBody body = event_of(op, request);
   if (options_.explain) {
     const bool asks = op.kind == Op::Kind::open || op.kind == Op::Kind::lock ||
                       op.kind == Op::Kind::test || op.kind == Op::Kind::access;
@@ -133,7 +135,7 @@ void World::arrive_at_server(const Due& due) {
   if (without_reply) op.done = true;
 }
 
-EventBody World::event_of(Op& op) {
+EventBody World::event_of(Op& op, RequestId request) {
   Client& client = clients_[op.client];
   const std::string owner = client.smb() ? "" : "owner-" + std::to_string(op.owner);
   const Nanos patience = client.smb() || client.protocol == Protocol::nlm ? kNever : now() + hold_;
@@ -145,18 +147,18 @@ EventBody World::event_of(Op& op) {
   const bool again = op.purpose == Op::Purpose::reclaim;
   switch (op.kind) {
     case Op::Kind::arrive:
-      return ClientArrived{op.request,  client.protocol,
+      return ClientArrived{request,     client.protocol,
                            client.name, "10.0.0." + std::to_string(op.client + 1),
                            client.name, client.nfs4() ? lease_ : 0};
     case Op::Kind::complete:
-      return ReclaimCompleted{op.request, client.id, false};
+      return ReclaimCompleted{request, client.id, false};
     case Op::Kind::renew:
       return ClientRenewed{client.id};
     case Op::Kind::callback_path:
       return CallbackPathChanged{client.id, op.up};
     case Op::Kind::open: {
       OpenRequested event;
-      event.request = op.request;
+      event.request = request;
       event.client = client.id;
       event.file = file;
       event.owner = owner;
@@ -173,16 +175,16 @@ EventBody World::event_of(Op& op) {
       return event;
     }
     case Op::Kind::close:
-      return OpenClosed{op.request, open};
+      return OpenClosed{request, open};
     case Op::Kind::unshare:
-      return ShareReleased{op.request, client.id, owner, file};
+      return ShareReleased{request, client.id, owner, file};
     case Op::Kind::downgrade:
-      return OpenDowngraded{op.request, open, op.access, op.deny};
+      return OpenDowngraded{request, open, op.access, op.deny};
     case Op::Kind::disposition:
-      return DispositionSet{op.request, open, op.remove};
+      return DispositionSet{request, open, op.remove};
     case Op::Kind::lock: {
       LockRequested event;
-      event.request = op.request;
+      event.request = request;
       event.client = client.id;
       event.open = open;
       event.owner = owner;
@@ -199,10 +201,10 @@ EventBody World::event_of(Op& op) {
       return event;
     }
     case Op::Kind::unlock:
-      return Unlocked{op.request, client.id, open, owner, file, op.range, {}};
+      return Unlocked{request, client.id, open, owner, file, op.range, {}};
     case Op::Kind::test: {
       LockTested event;
-      event.request = op.request;
+      event.request = request;
       event.client = client.id;
       event.open = open;
       event.owner = owner;
@@ -212,21 +214,21 @@ EventBody World::event_of(Op& op) {
       return event;
     }
     case Op::Kind::cancel_lock:
-      return LockCancelled{op.request, client.id, owner, file, {op.range, op.mode}};
+      return LockCancelled{request, client.id, owner, file, {op.range, op.mode}};
     case Op::Kind::cancel_request:
       return RequestCancelled{op.target};
     case Op::Kind::grant_answer:
       return GrantAnswered{op.target, op.accepted};
     case Op::Kind::acknowledge:
-      return BreakAcknowledged{op.request,   client.id,     holding->flavour,
+      return BreakAcknowledged{request,      client.id,     holding->flavour,
                                holding->key, holding->open, op.rights};
     case Op::Kind::give_back:
-      return RightReturned{op.request, client.id, holding->right};
+      return RightReturned{request, client.id, holding->right};
     case Op::Kind::access:
       break;
   }
   AccessRequested event;
-  event.request = op.request;
+  event.request = request;
   event.client = client.id;
   event.open = open;
   if (client.nfs4() && open) event.owner = owner;

@@ -1,6 +1,7 @@
 #include "sim/core/level.hpp"
 
 #include "sim/core/expand.hpp"
+#include "sim/core/simpler.hpp"
 #include "sim/core/world.hpp"
 
 namespace lockstep::sim {
@@ -25,6 +26,9 @@ class CoreLevel : public Level {
     for (const Line& line : script.lines) steps.push_back(parse_step(line));
     return run(steps, options);
   }
+  std::vector<std::string> simpler(const std::string& line) const override {
+    return simpler_steps(line);
+  }
   Outcome run_seed(std::uint64_t seed, const Options& options) const override {
     return run(expand_core(seed, options), options);
   }
@@ -39,6 +43,8 @@ class CoreLevel : public Level {
       world.finish();
     } catch (const Failure& failure) {
       found = Found{failure.kind, failure.what(), index};
+    } catch (const std::exception& thrown) {
+      found = Found{FailureKind::assertion, std::string("Exception: ") + thrown.what(), index};
     }
     Outcome outcome = world.outcome();
     outcome.found = std::move(found);

@@ -263,6 +263,9 @@ void World::on_lock(Client& client, Op& op, const Reply& reply) {
       Op undo = op;
       undo.kind = Op::Kind::unlock;
       undo.done = undo.waiting = false;
+      PosixLocks& held = client.posix[op.file][op.owner - 1U];
+      held.shared &= ~units_of(op.range);
+      held.exclusive &= ~units_of(op.range);
       submit(undo);
     }
     return;

@@ -283,6 +283,14 @@ void World::unlock(const Step& step, Client& client) {
     PosixLocks& held = client.posix[step.file][op.owner - 1U];
     const Units units = units_of(op.range);
     const Units before = held.shared | held.exclusive;
+    // A thread does not unlock while it asks: what it still asks for it does not want any more.
+    for (Op& asked : ops_) {
+      const bool same = asked.client == step.who && asked.kind == Op::Kind::lock && !asked.done &&
+                        asked.file == op.file && asked.owner == op.owner;
+      if (same && asked.purpose == Op::Purpose::application && asked.range.overlaps(op.range)) {
+        asked.done = true;
+      }
+    }
     held.shared &= ~units;
     held.exclusive &= ~units;
     const Units left = held.shared | held.exclusive;

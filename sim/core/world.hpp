@@ -96,8 +96,7 @@ class World : private Names {
   void finish_op(Client& client, Op& op);
   bool orphaned(const Client& client, const Op& op) const;
   void arrive_at_server(const Due& due);
-  core::EventBody event_of(Op& op);
-  core::Policy policy() const { return policy_; }
+  core::EventBody event_of(Op& op, core::RequestId request);
   core::LeaseKey key_of(std::uint8_t file, std::uint8_t key) const;
   core::FileId file_id(std::uint8_t file) const;
 

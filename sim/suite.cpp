@@ -1,0 +1,145 @@
+#include "sim/suite.hpp"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <filesystem>
+#include <iostream>
+#include <sstream>
+#include <thread>
+
+#include "sim/campaign.hpp"
+#include "sim/exhaust.hpp"
+#include "sim/scenario.hpp"
+
+namespace lockstep::sim {
+
+namespace {
+
+class Suite {
+ public:
+  explicit Suite(const SuiteSettings& settings) : settings_(settings) {}
+
+  int run() {
+    scenarios();
+    for (const Level* level : levels()) seeds(*level);
+    small_scopes();
+    std::cout << passed_ << " passed, " << failed_ << " failed, 0 skipped\n";
+    return failed_ == 0 ? 0 : 1;
+  }
+
+ private:
+  void verdict(bool good, const std::string& what) {
+    ++(good ? passed_ : failed_);
+    if (!good) std::cout << "FAILED " << what << std::endl;
+  }
+
+  void scenarios() {
+    std::vector<std::string> files;
+    for (const auto& entry : std::filesystem::directory_iterator(settings_.scenarios)) {
+      if (entry.path().extension() == ".scenario") files.push_back(entry.path().string());
+    }
+    std::ranges::sort(files);
+    for (const std::string& file : files) {
+      Options options;
+      options.thorough = options.tell = true;
+      std::string what;
+      try {
+        const Outcome outcome = run_scenario(file, read_scenario(file), options);
+        const std::string text = golden_text(outcome);
+        if (text != read_file(golden_path(file))) {
+          what = "differs from its golden output; see it: lockstep-sim replay " + file;
+        }
+        if (outcome.found)
+          what = std::string(name(outcome.found->kind)) + ": " + outcome.found->what;
+      } catch (const std::exception& error) {
+        what = error.what();
+      }
+      verdict(what.empty(), file + ": " + what);
+    }
+    std::cout << files.size() << " scenarios" << std::endl;
+  }
+
+  void seeds(const Level& level) {
+    Campaign campaign;
+    campaign.level = &level;
+    campaign.jobs =
+        settings_.jobs != 0 ? settings_.jobs : std::max(1U, std::thread::hardware_concurrency());
+    campaign.seeds = read_corpus(settings_.scenarios + "/seeds.txt", level);
+    campaign.first = settings_.first;
+    const std::uint64_t count =
+        level.name() == "core" ? settings_.core_seeds : settings_.wire_seeds;
+    campaign.last = settings_.first + count - 1;
+    const Tally tally = run_campaign(campaign);
+    passed_ += tally.seeds - tally.found.size();
+    std::size_t shown = 0;
+    for (const auto& [seed, found] : tally.found) {
+      ++failed_;
+      if (++shown > 5) continue;
+      std::cout << "FAILED seed " << seed << ": " << name(found.kind) << ": " << found.what
+                << "\n  again: lockstep-sim --level " << level.name() << " --seed " << seed
+                << std::endl;
+    }
+    const std::vector<const Mark*> missing = never_hit(level, tally.marks);
+    for (const Mark* mark : missing) {
+      verdict(false, std::string(level.name()) + ": never seen: " + std::string(mark->name()));
+    }
+    if (missing.empty()) ++passed_;
+    std::cout << level.name() << ": " << campaign.seeds.size() << " seeds of the corpus, " << count
+              << " fresh ones, each twice: " << tally.events << " events, "
+              << static_cast<std::uint64_t>(static_cast<double>(tally.events) / tally.seconds)
+              << " events/s, "
+              << static_cast<std::uint64_t>(static_cast<double>(tally.seeds) * 60 / tally.seconds)
+              << " seeds/min, " << tally.simulated / core::kSecond / 3600 << " h simulated, hash "
+              << tally.hash << std::endl;
+  }
+
+  void small_scopes() {
+    for (const Scope& scope : small_scopes_of_core()) {
+      const Exhausted result = exhaust(scope);
+      std::string what = scope.name + ": ";
+      if (result.found) {
+        what += std::string(name(result.found->kind)) + ": " + result.found->what + "\n";
+        for (const Line& line : result.script.lines) what += "    " + line.text + "\n";
+      }
+      verdict(!result.found, what);
+      std::cout << scope.name << ": all " << result.runs << " interleavings, " << result.events
+                << " events" << std::endl;
+    }
+  }
+
+  SuiteSettings settings_;
+  std::uint64_t passed_ = 0, failed_ = 0;
+};
+
+}  // namespace
+
+void add_suite_options(CLI::App& app, SuiteSettings& settings) {
+  app.add_option("--scenarios", settings.scenarios, "the folder")->capture_default_str();
+  app.add_option("--core-seeds", settings.core_seeds, "how many")->capture_default_str();
+  app.add_option("--wire-seeds", settings.wire_seeds, "how many")->capture_default_str();
+  app.add_option("--first", settings.first, "the first fresh seed")->capture_default_str();
+  app.add_option("--jobs", settings.jobs, "threads; 0: one a processor")->capture_default_str();
+}
+
+int run_suite(const SuiteSettings& settings) { return Suite(settings).run(); }
+
+std::vector<std::uint64_t> read_corpus(const std::string& path, const Level& level) {
+  std::istringstream in(read_file(path));
+  std::vector<std::uint64_t> seeds;
+  int number = 0;
+  for (std::string line; std::getline(in, line);) {
+    ++number;
+    line.erase(std::min(line.find('#'), line.size()));
+    std::istringstream words(line);
+    std::string level_name, rest;
+    std::uint64_t seed = 0;
+    if (!(words >> level_name)) continue;
+    if (!(words >> seed) || (words >> rest) || find_level(level_name) == nullptr) {
+      throw BadScenario(path + ":" + std::to_string(number) + ": expected a level and a seed");
+    }
+    if (level_name == level.name()) seeds.push_back(seed);
+  }
+  return seeds;
+}
+
+}  // namespace lockstep::sim
