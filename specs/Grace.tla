@@ -102,8 +102,9 @@ EndChanges(s) ==
   \cup {Forget(c) : c \in {c \in WrittenAll(s.disk, s.journal).known :
                              c \notin s.present /\ s.held[c] = "none" /\ Kind[c] # "nlm"}}
 
-(* 4.1 is done when it says so; the others when nothing is left unclaimed. *)
-StillOn(s) == {c \in s.roster : s.recovered[c] # "none" \/ (Kind[c] = "v41" /\ c \notin s.completed)}
+(* 4.1 is done when it says so (and gives up the rest); the others when     *)
+(* nothing of theirs is left unclaimed.                                    *)
+StillOn(s) == {c \in s.roster : IF Kind[c] = "v41" THEN c \notin s.completed ELSE s.recovered[c] # "none"}
 
 Finish(s, changes, c, status, m) ==
   LET t == [s EXCEPT !.roster = StillOn(s)]
@@ -173,13 +174,17 @@ ClientLeft(s, c) ==
   LET t == [s EXCEPT !.held[c] = "none", !.recovered[c] = "none", !.present = @ \ {c},
                      !.courtesy = @ \ {c}, !.lost = @ \ {c}, !.completed = @ \ {c}, !.roster = @ \ {c},
                      !.believes[c] = "none", !.revoked = @ \ {c}]
-  IN  Finish(t, {PutLock(c, "none"), Forget(c)}, c, "ok", "none")
+      recorded == WrittenAll(s.disk, s.journal)
+  IN  Finish(t, (IF recorded.record[c] = "none" THEN {} ELSE {PutLock(c, "none")})
+                \cup (IF Kind[c] = "nlm" \/ c \notin recorded.known \ (recorded.lost \ s.lost)
+                      THEN {} ELSE {Forget(c)}), c, "ok", "none")
 
 (* The lease of a client ran out on the server's clock; nothing is taken   *)
 (* from it until somebody wants it.                                        *)
 LeaseEnded(s, c) == Say([s EXCEPT !.courtesy = @ \cup {c}], "ok")
 ClientRenewed(s, c) ==
-  IF c \in s.lost THEN Say([s EXCEPT !.believes[c] = "none", !.revoked = @ \ {c}], "expired")
+  IF c \in s.lost THEN Say([s EXCEPT !.believes[c] = "none", !.revoked = @ \ {c},
+                                     !.lost = IF s.phase = "grace" THEN @ ELSE @ \ {c}], "expired")
   ELSE Say([s EXCEPT !.courtesy = @ \ {c}], "ok")
 
 Tick(s) == IF s.phase # "grace" THEN Say(s, "ok")
@@ -233,6 +238,7 @@ Fair(s, e) ==
          /\ Up(s) /\ e.client \in s.present \ s.courtesy     \* any request renews first
          /\ ~Pending(s, e.client) /\ Len(s.journal) < journal_max
          /\ e.type = "LockRequested" /\ ~e.reclaim => s.held[e.client] = "none"
+         /\ s.phase # "grace" => e.client \notin s.lost        \* it hears of that first
     [] e.type = "ClientArrived"  -> Up(s) /\ (e.client \notin s.present \/ e.client \in s.lost)
     [] e.type = "LeaseEnded"     -> Up(s) /\ s.held[e.client] # "none" /\ e.client \notin s.courtesy
                                     /\ ~Pending(s, e.client)

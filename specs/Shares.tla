@@ -62,7 +62,7 @@ IoDenied(s, o, op) == s.opens[o] = {} /\ \E p \in Owner \ {o} :
 
 (* A name that an SMB open does not share, or an NFSv4 open that denies    *)
 (* writing, keeps the file from REMOVE (and from being renamed over).      *)
-NameHeld(s, o) == \E p \in Owner \ {o} :
+NameHeld(s) == \E p \in Owner :
   \/ Protocol[p] = "smb" /\ "remove" \in DenyOf(s, p) /\ ~unlink_while_open
   \/ Protocol[p] = "v4" /\ "write" \in DenyOf(s, p)
 
@@ -116,7 +116,7 @@ DispositionSet(s, o, remove) ==
 Allowing(o, op) == IF op = "read" /\ Protocol[o] # "smb" THEN {"read", "write"} ELSE {op}
 
 AccessRequested(s, o, op) ==
-  IF op = "remove" THEN Say(s, IF NameHeld(s, o) THEN "file_open" ELSE "ok")
+  IF op = "remove" THEN Say(s, IF NameHeld(s) THEN "file_open" ELSE "ok")
   ELSE IF IoDenied(s, o, op) THEN Say(s, "share_conflict")
   ELSE IF s.opens[o] # {} /\ Allowing(o, op) \cap AccessOf(s, o) = {} THEN Say(s, "bad_mode")
   ELSE Say(s, "ok")

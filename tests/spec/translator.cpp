@@ -7,6 +7,7 @@ std::unique_ptr<Translator> make_translator(const std::string& module,
   if (module == "Locks") return locks_translator(std::move(subject));
   if (module == "Rights") return rights_translator(std::move(subject));
   if (module == "Shares") return shares_translator(std::move(subject));
+  if (module == "Grace") return grace_translator(std::move(subject));
   return nullptr;
 }
 
