@@ -29,9 +29,11 @@ Cause cause_of_open(const OpenRequested& event) {
 void State::on(const OpenRequested& event) { run(event); }
 void State::on(const DispositionSet& event) { run(event); }
 
+/// A NFSv4 OPEN of before a restart is taken over by its reclaim only; a SHARE replaces any.
 Open* State::open_of_owner(File& file, const Client& client, std::string_view owner) {
   for (const auto& [id, open] : file.opens) {
-    if (open->client == &client && open->owner == owner) return open;
+    if (open->client != &client || open->owner != owner) continue;
+    if (!open->recovered || client.protocol == Protocol::nlm) return open;
   }
   return nullptr;
 }
@@ -118,6 +120,10 @@ void State::grant_open(const OpenRequested& event, Client& client, File& file, c
     if (client.protocol == Protocol::nlm) {  // a SHARE replaces, an OPEN widens
       open->access = open->deny = {};
       open->asked.clear();
+    }
+    if (open->recovered) {
+      open->recovered = false;
+      claimed(client, file);
     }
   }
   // The right is judged against what others have: this open is counted after it.

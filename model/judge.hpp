@@ -111,7 +111,7 @@ struct Judge : Ranges {
   // ---- 2. Grace ---------------------------------------------------------------------------------
 
   bool may_reclaim(const Client& c) const {
-    return grace && c.restored && !c.lost_state && !c.complete;
+    return grace && c.on_record && !c.lost_state && !c.complete;
   }
   bool reclaiming(const Client& c) const {
     auto unclaimed = [&](auto& each) { return each.client == c.client && each.recovered; };

@@ -30,7 +30,7 @@ void Model::recover(const std::vector<Record>& records, std::uint64_t epoch, Nan
     if (const auto* boot = std::get_if<BootRecord>(&each)) promised = boot->grace;
     if (const auto* c = std::get_if<ClientRecord>(&each)) {
       clients.push_back({*c});
-      clients.back().on_record = clients.back().restored = true;
+      clients.back().on_record = true;
     } else if (const auto* o = std::get_if<OpenRecord>(&each)) {
       opens.push_back({*o});
       Open& back = opens.back();

@@ -24,7 +24,6 @@ struct Client : ClientRecord {
   Nanos lease_until = kNever;  ///< when it ends; in courtesy: when that ends
   bool courtesy = false, callback_up = false;
   bool arrived = false;   ///< showed itself in this run
-  bool restored = false;  ///< comes from the journal
   bool roster = false;    ///< and had state there
   bool complete = false;  ///< said RECLAIM_COMPLETE
   bool on_record = false;

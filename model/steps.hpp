@@ -206,7 +206,7 @@ struct Steps : Grants {
       if (less) record(o);
     }
     for (Client& c : clients) {
-      if (c.lost_state) c.lost_state = c.on_record = false;
+      if (c.arrived && c.lost_state) c.lost_state = c.on_record = false;
       if (c.protocol != Protocol::nfs41) c.roster = false;
     }
     forget_absent();

@@ -95,7 +95,8 @@ Out(s, changes, c, status, m) ==
 
 Unclaimed(s) == {c \in Clients : s.recovered[c] # "none"}
 
-Ended(s) == [s EXCEPT !.phase = "normal", !.roster = {}, !.lost = {},
+Ended(s) == [s EXCEPT !.phase = "normal", !.lost = {},
+                      !.roster = {c \in @ \cap s.present : Kind[c] = "v41" /\ c \notin s.completed}, \* owe it
                       !.recovered = Nobody, !.revoked = @ \cup Unclaimed(s)]
 EndChanges(s) ==
   {PutLock(c, "none") : c \in Unclaimed(s)}
@@ -134,10 +135,9 @@ LockRequested(s, c, m) ==
       gone  == {d \in there : d \in s.courtesy /\ ~Contrary(s.recovered[d], m)}
       old   == {d \in there : Contrary(s.recovered[d], m)}
   IN  IF s.failed THEN Say(s, "journal_failed")
-      ELSE IF c \in s.lost THEN Say(s, "expired")
       ELSE IF Kind[c] = "v41" /\ c \in s.roster /\ c \notin s.completed THEN Say(s, "grace")
       ELSE IF s.phase = "grace" /\ grace_scope = "all" THEN Say(s, "grace")
-      ELSE IF old # {} \/ (s.recovered[c] # "none") THEN Say(s, "grace")
+      ELSE IF old # {} \/ (s.recovered[c] # "none" /\ Kind[c] # "nlm") THEN Say(s, "grace")
       ELSE IF there # gone THEN Say(s, "denied")
       ELSE Granted(Expired(s, gone), c, m, "granted", Marks(gone))
 

@@ -66,7 +66,8 @@ class Grace : public Translator {
     const RequestId request = next_request();
     if (type == "LockRequested") return lock(event, who, request);
     if (type == "Unlocked") return unlock(who, request);
-    if (type == "ReclaimCompleted") return said(step(ReclaimCompleted{request, client(who)}), request);
+    if (type == "ReclaimCompleted")
+      return said(step(ReclaimCompleted{request, client(who)}), request);
     if (type == "ClientArrived") {
       const Nanos lease = protocol(who) == Protocol::nlm ? 0 : kLease;
       step(ClientArrived{request, protocol(who), who, who, who, lease});
@@ -107,17 +108,18 @@ class Grace : public Translator {
         set(record, owner_on_disk(o->client), "exclusive");
       }
     }
-    return Value::record(
-        {{"phase", !disk_.up ? "down" : seen().grace ? "grace" : "normal"},
-         {"held", Value::record(held)},
-         {"recovered", Value::record(recovered)},
-         {"courtesy", Value::set(courtesy)},
-         {"lost", Value::set(lost)},
-         {"failed", disk_.up && seen().journal_failed},
-         {"journal", static_cast<int>(disk_.journal.size())},
-         {"disk", Value::record({{"record", Value::record(record)},
-                                 {"known", Value::set(known)},
-                                 {"lost", Value::set(disk_lost)}})}});
+    return Value::record({{"phase", !disk_.up      ? "down"
+                                    : seen().grace ? "grace"
+                                                   : "normal"},
+                          {"held", Value::record(held)},
+                          {"recovered", Value::record(recovered)},
+                          {"courtesy", Value::set(courtesy)},
+                          {"lost", Value::set(lost)},
+                          {"failed", disk_.up && seen().journal_failed},
+                          {"journal", static_cast<int>(disk_.journal.size())},
+                          {"disk", Value::record({{"record", Value::record(record)},
+                                                  {"known", Value::set(known)},
+                                                  {"lost", Value::set(disk_lost)}})}});
   }
 
   /// What clients believe is not the machine's to know; the journal is compared by what it does to
@@ -136,9 +138,7 @@ class Grace : public Translator {
                                                   {"lost", disk["lost"]}})}});
   }
 
-  bool agrees(const Value& said, const Value& step) const override {
-    return said == step["reply"];
-  }
+  bool agrees(const Value& said, const Value& step) const override { return said == step["reply"]; }
 
  protected:
   std::any save_more() const override { return disk_; }
@@ -185,7 +185,8 @@ class Grace : public Translator {
     for (const Effect& effect : effects) {
       if (const auto* persist = std::get_if<Persist>(&effect)) batch.push_back(persist->change);
       const auto* reply = std::get_if<Reply>(&effect);
-      promises = promises || (reply && reply->durable && !std::holds_alternative<ClientReply>(reply->body));
+      promises = promises ||
+                 (reply && reply->durable && !std::holds_alternative<ClientReply>(reply->body));
     }
     if (!batch.empty() || promises) disk_.journal.push_back(std::move(batch));
     return effects;
@@ -206,7 +207,8 @@ class Grace : public Translator {
   void wait_until(Nanos end, const std::string& but) {
     auto renew = [&] {
       for (const ClientView& view : std::vector(seen().clients)) {
-        if (view.lease_until == kNever || view.courtesy || view.lost_state) continue;
+        if (view.lease_until == kNever || view.courtesy) continue;
+        if (view.lost_state && !seen().grace) continue;  // it would hear of it
         if (view.identity != but) apply(ClientRenewed{view.client});
       }
     };

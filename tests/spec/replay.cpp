@@ -46,9 +46,10 @@ class Replay {
     if (seen != wanted || broken || !translator_.agrees(said, step)) {
       ++tally.mismatches;  // the state behind a mismatch is not the specification's
       if (tally.mismatches > mismatches_max_) return;
-      std::cerr << "from  " << show(state) << "\nevent " << show(event) << "\nspec  "
-                << show(wanted) << "\n      " << show(step) << "\nhere  " << show(seen)
-                << "\n      " << show(said) << (broken ? "\nbroken " + *broken : "") << "\n\n";
+      std::cerr << translator_.subject().name() << "\nfrom  " << show(state) << "\nevent "
+                << show(event) << "\nspec  " << show(wanted) << "\n      " << show(step)
+                << "\nhere  " << show(seen) << "\n      " << show(said)
+                << (broken ? "\nbroken " + *broken : "") << "\n\n";
       return;
     }
     const std::uint64_t key = hash(after);
@@ -100,20 +101,26 @@ class Replay {
 
 }  // namespace
 
-Tally replay(std::istream& dump, Translator& translator, std::uint64_t mismatches_max) {
-  Replay replay(translator, mismatches_max);
+std::vector<Tally> replay(std::istream& dump, std::span<Translator* const> translators,
+                          std::uint64_t mismatches_max) {
+  std::vector<Replay> replays;
+  for (Translator* translator : translators) replays.emplace_back(*translator, mismatches_max);
   std::string line;
   while (std::getline(dump, line)) {
     const auto text = value_text(line);
     if (!text) continue;
     const Value value = parse_value(*text);
-    if (value.kind == Value::Kind::record) {
-      replay.begin(value);
-    } else {
-      replay.edge(value[0], value[1], value[2]);
+    for (Replay& replay : replays) {
+      if (value.kind == Value::Kind::record) {
+        replay.begin(value);
+      } else {
+        replay.edge(value[0], value[1], value[2]);
+      }
     }
   }
-  return replay.done();
+  std::vector<Tally> tallies;
+  for (Replay& replay : replays) tallies.push_back(replay.done());
+  return tallies;
 }
 
 }  // namespace lockstep::test

@@ -12,7 +12,9 @@
 #include <cstdint>
 #include <istream>
 #include <map>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "tests/spec/translator.hpp"
 
@@ -25,8 +27,9 @@ struct Tally {
   std::map<std::string, std::uint64_t> outcomes;  ///< replies, by word
 };
 
-/// Reads a dump until it ends; lines that are not edges (TLC's own) are passed over. The first
-/// mismatches are told on stderr.
-Tally replay(std::istream& dump, Translator& translator, std::uint64_t mismatches_max = 200);
+/// Reads a dump until it ends, for each translator; lines that are not of the dump (TLC's own) are
+/// passed over. The first mismatches are told on stderr.
+std::vector<Tally> replay(std::istream& dump, std::span<Translator* const> translators,
+                          std::uint64_t mismatches_max = 20);
 
 }  // namespace lockstep::test

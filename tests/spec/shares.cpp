@@ -1,5 +1,5 @@
-// Shares.tla through a machine. Every owner is a client of its own: NFSv4 (one open owner), SMB (one
-// open), NLM (one SHARE), or NFSv3.
+// Shares.tla through a machine. Every owner is a client of its own: NFSv4 (one open owner), SMB
+// (one open), NLM (one SHARE), or NFSv3.
 #include <algorithm>
 
 #include "tests/spec/translator.hpp"
@@ -89,14 +89,11 @@ class Shares : public Translator {
       opens.emplace_back(name, mode(Value::set(access), Value::set(deny)));
     }
     const bool doomed = !state["doomed"].items.empty() || state["name"].text == "going";
-    return Value::record({{"opens", Value::record(opens)},
-                          {"locks", state["locks"]},
-                          {"delete_pending", doomed}});
+    return Value::record(
+        {{"opens", Value::record(opens)}, {"locks", state["locks"]}, {"delete_pending", doomed}});
   }
 
-  bool agrees(const Value& said, const Value& step) const override {
-    return said == step["reply"];
-  }
+  bool agrees(const Value& said, const Value& step) const override { return said == step["reply"]; }
 
  private:
   bool smb(const std::string& who) const { return protocols_[who].text == "smb"; }

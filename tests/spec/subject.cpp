@@ -8,6 +8,7 @@ namespace {
 
 class CoreSubject : public Subject {
  public:
+  std::string_view name() const override { return "core"; }
   void recover(const core::Limits& limits, const std::vector<core::Record>& records,
                std::uint64_t epoch, core::Nanos now, core::Effects& effects) override {
     machine_ = std::make_unique<core::Machine>(limits);
@@ -30,6 +31,7 @@ class CoreSubject : public Subject {
 
 class ModelSubject : public Subject {
  public:
+  std::string_view name() const override { return "model"; }
   void recover(const core::Limits& limits, const std::vector<core::Record>& records,
                std::uint64_t epoch, core::Nanos now, core::Effects& effects) override {
     model_ = std::make_unique<model::Model>(limits);

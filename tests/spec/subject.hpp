@@ -15,6 +15,7 @@ namespace lockstep::test {
 class Subject {
  public:
   virtual ~Subject() = default;
+  virtual std::string_view name() const = 0;
   /// A server run begins, with what an earlier one left on record.
   virtual void recover(const core::Limits& limits, const std::vector<core::Record>& records,
                        std::uint64_t epoch, core::Nanos now, core::Effects& effects) = 0;

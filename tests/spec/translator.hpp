@@ -45,8 +45,8 @@ class Translator {
     seen_ = subject_->view();
   }
   const Subject& subject() const { return *subject_; }
-  /// Every status that the machine ever answered with.
-  const std::set<std::string>& statuses() const { return statuses_; }
+  /// How often the machine answered with each status.
+  const std::map<std::string, std::uint64_t>& statuses() const { return statuses_; }
 
  protected:
   explicit Translator(std::unique_ptr<Subject> subject) : subject_(std::move(subject)) {}
@@ -71,7 +71,7 @@ class Translator {
     subject_->apply({now_, std::move(body)}, effects);
     for (const core::Effect& effect : effects) {
       if (const auto* reply = std::get_if<core::Reply>(&effect)) {
-        statuses_.emplace(core::name(reply->status));
+        ++statuses_[std::string(core::name(reply->status))];
       }
     }
     seen_ = subject_->view();
@@ -111,7 +111,7 @@ class Translator {
   core::StateView seen_;
   core::Nanos now_ = core::kSecond;
   std::uint64_t requests_ = 0;
-  std::set<std::string> statuses_;
+  std::map<std::string, std::uint64_t> statuses_;
 };
 
 /// The translator of a module ("Locks", "Rights", ...); nothing when there is no such module.
