@@ -19,7 +19,7 @@
 namespace lockstep::core {
 
 namespace {
-constexpr std::uint32_t kSnapshotVersion = 1;
+constexpr std::uint32_t kSnapshotVersion = 2;
 }
 
 // ---- The state, with ids in the place of pointers
@@ -44,9 +44,9 @@ class Snapshot {
     void serialize(A& a, unsigned) {
       each(a, client, file, right.id, right.flavour, right.key, right.open, right.version2,
            right.epoch, right.rights, right.recovered, right.on_record, right.since, right.breaking,
-           right.to, right.deadline, right.break_since, right.waiting, right.crossing,
-           right.handle_only, right.acked, right.acked_rights, right.breaker, right.breaker_client,
-           right.trigger);
+           right.to, right.required, right.deadline, right.break_since, right.waiting,
+           right.crossing, right.handle_only, right.acked, right.acked_rights, right.breaker,
+           right.breaker_client, right.trigger);
     }
   };
   struct SavedOpen {

@@ -57,8 +57,8 @@ void serialize(A& a, Target& target, unsigned) {
 template <class A>
 void serialize(A& a, OpenRequested& event, unsigned) {
   each(a, event.request, event.client, event.file, event.owner, event.access, event.deny,
-       event.attributes_only, event.overwrite, event.directory, event.created, event.wish,
-       event.reclaim, event.patience, event.ancestors, event.policy);
+       event.attributes_only, event.reads_security, event.overwrite, event.directory, event.created,
+       event.wish, event.reclaim, event.patience, event.ancestors, event.policy);
 }
 template <class A>
 void serialize(A& a, LockRequested& event, unsigned) {

@@ -18,6 +18,7 @@ namespace lockstep::core {
 enum class Cause : std::uint8_t {
   open,            ///< share modes agree
   open_for_write,  ///< the same, by an open that may write or denies reading
+  open_security,   ///< an open for attributes and the security descriptor
   open_conflict,   ///< share modes clash: only the Handle cache can help
   overwrite,
   read,
@@ -31,7 +32,7 @@ enum class Cause : std::uint8_t {
   get_attributes,
   change_directory,
 };
-inline constexpr std::size_t kCauses = 14;
+inline constexpr std::size_t kCauses = 15;
 
 /// The kinds of right that differ in how they break.
 enum class Held : std::uint8_t {
@@ -78,6 +79,7 @@ using Row = std::array<Breaking, kHelds>;
 inline constexpr std::array<Row, kCauses> rows{{
   /* open            */ {keep,        keep,      r_wait,    rh_wait,   keep,            r_wait,    r_wait,    keep,       none_wait,  keep,        keep,     keep},
   /* open_for_write  */ {keep,        keep,      r_wait,    rh_wait,   keep,            r_wait,    r_wait,    none_wait,  none_wait,  keep,        keep,     keep},
+  /* open_security   */ {keep,        keep,      keep,      keep,      keep,            r_wait,    r_wait,    keep,       keep,       keep,        keep,     keep},
   /* open_conflict   */ {keep,        r_wait,    keep,      rw_wait,   keep,            keep,      r_wait,    keep,       keep,       keep,        r_wait,   keep},
   /* overwrite       */ {none_notice, none_ack,  none_wait, none_wait, none_notice,     none_wait, none_wait, none_wait,  none_wait,  keep,        keep,     keep},
   /* read            */ {keep,        keep,      r_wait,    rh_wait,   keep,            r_wait,    r_wait,    keep,       none_wait,  keep,        keep,     keep},

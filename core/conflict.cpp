@@ -32,6 +32,13 @@ std::optional<Cause> cause_of(Operation operation, const Policy& policy, Protoco
   return std::nullopt;
 }
 
+Cause cause_of(const OpenRequested& event) {
+  if (event.overwrite) return Cause::overwrite;
+  if (event.attributes_only) return Cause::open_security;
+  const bool writes = event.access.has(AccessBit::write) || event.deny.has(AccessBit::read);
+  return writes ? Cause::open_for_write : Cause::open;
+}
+
 ConflictSeen::Trigger trigger_of(Cause cause) {
   using Trigger = ConflictSeen::Trigger;
   switch (cause) {
@@ -45,6 +52,7 @@ ConflictSeen::Trigger trigger_of(Cause cause) {
       return Trigger::lock;
     case Cause::open:
     case Cause::open_for_write:
+    case Cause::open_security:
     case Cause::open_conflict:
     case Cause::overwrite:
       return Trigger::open;
@@ -135,6 +143,7 @@ Outcome State::break_rights(const Asker& asker, std::span<const Need> needs) {
       begin_break(right, item.breaking, item.cause, asker);
       if (waits) outcome.breaks.push_back(&right);
     } else if (item.breaking.how == Breaking::How::wait || !item.breaking.to.contains(right.to)) {
+      right.required = right.required & item.breaking.to;
       outcome.breaks.push_back(&right);
     }
   }

@@ -54,7 +54,7 @@ struct ReclaimCompleted {
 struct Wish {
   Flavour flavour = Flavour::none;
   Rights rights;
-  LeaseKey key;             ///< leases
+  LeaseKey key;             ///< leases; without one (a directory) it only must not be in use
   bool version2 = false;    ///< leases: epochs are kept
   std::uint16_t epoch = 0;  ///< v2: what the client counted so far
   friend bool operator==(const Wish&, const Wish&) = default;
@@ -70,6 +70,7 @@ struct OpenRequested {
   std::string owner;  ///< NFSv4 open_owner, NLM share oh; SMB: empty
   Access access, deny;
   bool attributes_only = false;  ///< takes no share mode and breaks nothing
+  bool reads_security = false;   ///< attributes and descriptor: it breaks oplocks, but no lease
   bool overwrite = false;        ///< overwrite, supersede, truncate: the file is in flight until
                                  ///< AccessEnded{request}
   bool directory = false;

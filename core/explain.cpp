@@ -18,17 +18,16 @@ class Explainer {
     if (!file) return result_;
     asker_.wish = &event.wish;
     if (file->delete_pending) result_.status = Status::delete_pending;
-    if (event.attributes_only && !event.overwrite) return result_;
-    const Open* other = state_.share_clash(*file, event.access, event.deny, nullptr);
+    const Cause cause = cause_of(event);
+    const bool shares = cause != Cause::open_security;
+    if (!shares && !event.reads_security) return result_;
+    const Open* other =
+        shares ? state_.share_clash(*file, event.access, event.deny, nullptr) : nullptr;
     if (other) {
       result_.held_by.push_back(state_.holder_of(*other));
       result_.status = Status::share_conflict;
     }
-    const bool writes = event.access.has(AccessBit::write) || event.deny.has(AccessBit::read);
-    rights(file, other             ? Cause::open_conflict
-                 : event.overwrite ? Cause::overwrite
-                 : writes          ? Cause::open_for_write
-                                   : Cause::open);
+    rights(file, other ? Cause::open_conflict : cause);
     return result_;
   }
   Explanation operator()(const LockRequested& event) {

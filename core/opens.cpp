@@ -18,12 +18,6 @@ OpenRecord record_of(const Open& open) {
           open.right ? open.right->id : RightId{}};
 }
 
-Cause cause_of_open(const OpenRequested& event) {
-  if (event.overwrite) return Cause::overwrite;
-  const bool writes = event.access.has(AccessBit::write) || event.deny.has(AccessBit::read);
-  return writes ? Cause::open_for_write : Cause::open;
-}
-
 }  // namespace
 
 void State::on(const OpenRequested& event) { run(event); }
@@ -62,10 +56,11 @@ Outcome State::attempt(const OpenRequested& event, Arrival) {
   Asker asker;
   asker.client = client;
   asker.wish = &event.wish;
-  if (leased || event.wish.flavour == Flavour::directory_lease) {
+  const bool keyed = leased || event.wish.flavour == Flavour::directory_lease;
+  if (keyed || event.wish.key != LeaseKey{}) {
     auto lease = leases.find({client->id, event.wish.key});
     if (lease != leases.end() && lease->second->file != &file) return refuse(Status::key_in_use);
-    if (lease != leases.end()) asker.own = lease->second;
+    if (lease != leases.end() && keyed) asker.own = lease->second;
   }
   if (is_nfs4(client->protocol)) asker.open = open_of_owner(file, *client, event.owner);
 
@@ -76,14 +71,21 @@ Outcome State::attempt(const OpenRequested& event, Arrival) {
                              });
   if (own_unclaimed || grace_gates(*client)) return wait_for_grace(event.request, *client);
 
-  if (!event.attributes_only || event.overwrite) {
+  const Cause cause = cause_of(event);
+  if (cause == Cause::open_security && event.reads_security) {
+    const Need need{&file, cause};
+    Outcome outcome = break_rights(asker, {&need, 1});
+    if (outcome.wait_for == WaitFor::grace) return wait_for_grace(event.request, *client);
+    if (!outcome.done()) return outcome;
+    pass_bars(*client, {&need, 1});
+  } else if (cause != Cause::open_security) {
     const Open* replaced =
         client->protocol == Protocol::nlm ? open_of_owner(file, *client, event.owner) : nullptr;
     const Open* other = share_clash(file, event.access, event.deny, replaced);
     while (other && expired_holder(other->client)) {
       other = share_clash(file, event.access, event.deny, replaced);
     }
-    const Need need{&file, other ? Cause::open_conflict : cause_of_open(event)};
+    const Need need{&file, other ? Cause::open_conflict : cause};
     if (other && other->recovered) return wait_for_grace(event.request, *client);
     Outcome outcome = break_rights(asker, {&need, 1});
     if (outcome.wait_for == WaitFor::grace) return wait_for_grace(event.request, *client);
@@ -98,7 +100,7 @@ Outcome State::attempt(const OpenRequested& event, Arrival) {
       }
       return refuse(Status::share_conflict, holder_of(*other));
     }
-    const Need passed{&file, cause_of_open(event)};
+    const Need passed{&file, cause};
     pass_bars(*client, {&passed, 1});
   }
   grant_open(event, *client, file, asker);

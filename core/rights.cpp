@@ -63,7 +63,7 @@ void State::begin_break(Right& right, const Breaking& how, Cause cause, const As
     return;
   }
   right.breaking = true;
-  right.to = how.to;
+  right.to = right.required = how.to;
   const bool delegated = thing_of(right.flavour) == ConflictSeen::Thing::delegation;
   right.deadline = now + (delegated ? limits.delegation_timeout : limits.break_timeout);
   set_timer(right.deadline, TimerKind::brk, right.id.value);
@@ -79,7 +79,7 @@ void State::begin_break(Right& right, const Breaking& how, Cause cause, const As
 void State::end_break(Right& right) {
   if (!right.breaking) return;
   right.breaking = right.acked = false;
-  right.to = kNoRights;
+  right.to = right.required = kNoRights;
   drop_timer(right.deadline, TimerKind::brk, right.id.value);
   right.deadline = kNever;
   if (right.crossing) {
@@ -186,8 +186,9 @@ void State::on(const BreakAcknowledged& event) {
   const Rights left = normalised(right->flavour, event.rights);
   right->acked = true;
   right->acked_rights = left;
-  if (!flushing(*right)) finish_break(*right);
+  // The answer goes before the next step of the break: it is about the step before.
   reply(event.request, Status::ok, AckReply{left});
+  if (!flushing(*right)) finish_break(*right);
 }
 
 /// Whether writes under this right are under way.
@@ -204,8 +205,29 @@ bool State::flushing(const Right& right) {
 /// The acknowledgment takes effect.
 void State::finish_break(Right& right) {
   set_rights(right, right.acked_rights);
+  if (!right.required.contains(right.rights)) return next_step(right);
   end_break(right);
   if (right.rights.empty() && right.flavour == Flavour::oplock) drop_right(right);
+}
+
+/// The break goes on for those who need more of it, as clients know it from Windows: down to R
+/// first while there is anything to flush or to close; from R by a mere notice. For the epoch it is
+/// one break, for the deadline a new one.
+void State::next_step(Right& right) {
+  const Rights from = right.rights;
+  const bool ack = from != kR;
+  right.to = ack ? right.required | kR : right.required;
+  emit(SendBreak{right.client->id, right.id, right.flavour, right.file->id, right.key, right.open,
+                 from, right.to, right.epoch, ack, right.on_record});
+  if (ack) {
+    right.acked = false;
+    drop_timer(right.deadline, TimerKind::brk, right.id.value);
+    right.deadline = now + limits.break_timeout;
+    return set_timer(right.deadline, TimerKind::brk, right.id.value);
+  }
+  set_rights(right, right.to);
+  end_break(right);
+  if (right.flavour == Flavour::oplock) drop_right(right);
 }
 
 /// Writes on this file have ended: acknowledged breaks that waited for them take effect.

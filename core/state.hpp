@@ -218,6 +218,7 @@ class State {
   void set_rights(Right& right, Rights rights_now);
   static bool flushing(const Right& right);
   void finish_break(Right& right);
+  void next_step(Right& right);
   void finish_breaks(const File& file);
   void drop_right(Right& right);
   void revoke(Right& right, LeaveReason reason);
@@ -322,6 +323,7 @@ class State {
 
 /// The cause of an operation on the file itself; nothing when it breaks no right.
 std::optional<Cause> cause_of(Operation operation, const Policy& policy, Protocol protocol);
+Cause cause_of(const OpenRequested& event);  ///< when its share modes agree
 /// What is left of rights that are not granted as they are asked for or acknowledged.
 Rights normalised(Flavour flavour, Rights rights);
 ConflictSeen::Trigger trigger_of(Cause cause);

@@ -63,6 +63,7 @@ RightView view_of_right(const Right& right) {
   view.rights = right.rights;
   view.breaking = right.breaking;
   view.breaking_to = right.to;
+  view.required = right.required;
   view.deadline = right.deadline;
   view.epoch = right.epoch;
   view.recovered = right.recovered;
@@ -230,7 +231,7 @@ void add(Hash& hash, const FileView& file) {
   }
   for (const RightView& right : file.rights) {
     hash.add(right.right.value);
-    hash.add(std::uint64_t{right.rights.bits()} << 16 |
+    hash.add(std::uint64_t{right.rights.bits()} << 24 | std::uint64_t{right.required.bits()} << 16 |
              std::uint64_t{right.breaking_to.bits()} << 8 | std::uint64_t{right.breaking});
     hash.add(right.deadline);
     hash.add(std::uint64_t{right.epoch});

@@ -65,11 +65,7 @@ const LockRequested* lock_of(const Waiter& waiter) {
 std::vector<Need> State::needs_of(const WaitingRequest& body) {
   if (const auto* access = std::get_if<AccessRequested>(&body)) return needs_of(*access);
   if (const auto* open = std::get_if<OpenRequested>(&body)) {
-    const bool writes = open->access.has(AccessBit::write) || open->deny.has(AccessBit::read);
-    const Cause cause = open->overwrite ? Cause::overwrite
-                        : writes        ? Cause::open_for_write
-                                        : Cause::open;
-    return {{&file(open->file), cause}};
+    return {{&file(open->file), cause_of(*open)}};
   }
   if (const auto* lock = std::get_if<LockRequested>(&body)) {
     const Client* client = find_client(lock->client);

@@ -16,8 +16,7 @@ struct Events : Steps {
   void on(const JournalChanged& e) { journal_failed = e.failed; }
   void on(const ClientRenewed& e) { renew(e.client); }
 
-  // ---- Clients
-  // ------------------------------------------------------------------------------------
+  // ---- Clients ----------------------------------------------------------------------------------
 
   void on(const ClientArrived& e) {
     auto same = [&](auto& c) { return c.protocol == e.protocol && c.identity == e.identity; };
@@ -74,8 +73,7 @@ struct Events : Steps {
     if (Client* c = client(e.client)) c->callback_up = e.up;
   }
 
-  // ---- Opens
-  // --------------------------------------------------------------------------------------
+  // ---- Opens ------------------------------------------------------------------------------------
 
   /// What is left must be the union of some of the OPENs that made it.
   void on(const OpenDowngraded& e) {
@@ -130,8 +128,7 @@ struct Events : Steps {
     reply(e.request, Status::ok);
   }
 
-  // ---- Byte ranges
-  // --------------------------------------------------------------------------------
+  // ---- Byte ranges ------------------------------------------------------------------------------
 
   void on(const Unlocked& e) {
     if (client(e.client) == nullptr) return reply(e.request, Status::unknown_client);
@@ -196,8 +193,7 @@ struct Events : Steps {
       set_range(as, range, shared ? std::optional(LockMode::shared) : std::nullopt);
   }
 
-  // ---- Rights and accesses
-  // ------------------------------------------------------------------------
+  // ---- Rights and accesses ----------------------------------------------------------------------
 
   void on(const BreakAcknowledged& e) {
     const bool oplock = e.flavour == Flavour::oplock;
@@ -211,8 +207,8 @@ struct Events : Steps {
     if (!r->breaking) return reply(e.request, Status::not_breaking);
     if (!r->to.contains(e.rights)) return reply(e.request, Status::ack_exceeds);
     const Rights left = normalised(r->flavour, e.rights);
-    end_break(r->right, left);
     reply(e.request, Status::ok, AckReply{left});
+    r->required.contains(left) ? end_break(r->right, left) : next_step(r->right, left);
   }
 
   void on(const RightReturned& e) {

@@ -74,7 +74,8 @@ struct Judge : Ranges {
       if (delete_pending(touch.file) &&
           (opening != nullptr || (access != nullptr && touch.operation == Operation::link)))
         return Status::delete_pending;
-    if (opening != nullptr && asked.keyed && any(rights, [&](auto& r) {
+    const bool keyed = opening != nullptr && (asked.keyed || asked.key != LeaseKey{});
+    if (keyed && any(rights, [&](auto& r) {
           return its(r) && is_lease(r.flavour) && r.key == asked.key && r.file != opening->file;
         }))
       return Status::key_in_use;
@@ -157,7 +158,8 @@ struct Judge : Ranges {
     const bool by_smb = asked.protocol == Protocol::smb, of_smb = smb(held.client);
     const bool mine = asked.open && held.open == asked.open;
     if (const auto* e = std::get_if<OpenRequested>(&request)) {
-      if (!touch.breaks || held.attributes_only || held.file != e->file) return false;
+      if (touch.cause == Cause::open_security || held.attributes_only || held.file != e->file)
+        return false;
       if (held.client == e->client && held.owner == e->owner && !of_smb &&
           (asked.protocol == Protocol::nlm || e->reclaim == Reclaim::previous))
         return false;
@@ -249,6 +251,7 @@ struct Judge : Ranges {
         begin_break(id, how);
       else
         waited = waited || !how.to.contains(was.to);
+      if (waited) right(id)->required = right(id)->required & how.to;
       if (waited && !among(waits, id)) waits.push_back(id);
     }
   }

@@ -94,7 +94,7 @@ FileView Model::view_of(FileId file) const {
     shown.locks.push_back({l.client, l.open, l.owner, l.range, l.mode, l.recovered, l.since});
   for (const Right& r : all(rights, here))
     shown.rights.push_back({r.right, r.client, r.flavour, r.key, r.open, r.rights, r.breaking, r.to,
-                            r.deadline, r.epoch, r.recovered, r.since});
+                            r.required, r.deadline, r.epoch, r.recovered, r.since});
   for (const Waiter& w : waiters) {
     if (!among(w.files, file)) continue;
     const Asked asked = reduce(w.request);

@@ -75,8 +75,7 @@ struct Queue : Tables {
     for (const Waiter& w : all(waiters, which)) end_waiter(w, status);
   }
 
-  // ---- Wakes: collected here, run at the end of the step
-  // -----------------------------------------
+  // ---- Wakes: collected here, run at the end of the step ----------------------------------------
 
   template <class Which>
   void wake_if(Which which) {
@@ -106,15 +105,18 @@ struct Queue : Tables {
 
   // ---- Rights -----------------------------------------------------------------------------------
 
+  void send_break(const Right& r, Rights to, bool acked) {
+    out->push_back(SendBreak{r.client, r.right, r.flavour, r.file, r.key, r.open, r.rights, to,
+                             r.epoch, acked, recorded(r)});
+  }
   void begin_break(RightId id, const Breaking& how) {
     Right& r = *right(id);
     if (r.version2) ++r.epoch;
     const bool acked = how.how != Breaking::How::notice;
-    out->push_back(SendBreak{r.client, id, r.flavour, r.file, r.key, r.open, r.rights, how.to,
-                             r.epoch, acked, recorded(r)});
+    send_break(r, how.to, acked);
     if (!acked) return lower_right(id, how.to);
     r.breaking = true;
-    r.to = how.to;
+    r.to = r.required = how.to;
     r.deadline =
         now + (is_delegation(r.flavour) ? limits.delegation_timeout : limits.break_timeout);
     wake_if([&](auto& w) {  // others wait for this client now: it passes the queue
@@ -132,10 +134,21 @@ struct Queue : Tables {
     Right& r = *right(id);
     if (r.breaking && is_delegation(r.flavour)) back_off(r.file);
     r.breaking = false;
-    r.to = kNoRights;
+    r.to = r.required = kNoRights;
     r.deadline = kNever;
     lower_right(id, left);
     wake_break_ended(id);
+  }
+  /// Acknowledged, but somebody needs more of it: the same break goes on, to R before nothing.
+  void next_step(RightId id, Rights left) {
+    lower_right(id, left);
+    Right& r = *right(id);
+    const bool acked = left != kR;
+    const Rights to = acked ? r.required | kR : r.required;
+    send_break(r, to, acked);
+    if (!acked) return end_break(id, to);
+    r.to = to;
+    r.deadline = now + limits.break_timeout;
   }
   void drop_right(RightId id) {
     const Right r = *right(id);

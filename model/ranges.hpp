@@ -96,8 +96,7 @@ struct Ranges : Queue {
     });
   }
 
-  // ---- The wait-for graph: lock waits only, and nobody waits for himself
-  // -------------------------
+  // ---- The wait-for graph: lock waits only, and nobody waits for himself ------------------------
 
   std::vector<Owner> waited_for(const Waiter& w) const {
     const LockRequested& lock = *w.lock();

@@ -47,6 +47,7 @@ struct Right : RightRecord {
   Nanos since = 0;
   bool breaking = false;
   Rights to = {};
+  Rights required = {};  ///< what those who wait for the end of the break leave
   Nanos deadline = kNever;
 };
 

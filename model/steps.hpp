@@ -15,8 +15,7 @@ struct Steps : Grants {
     auto operator<=>(const Deadline&) const = default;
   };
 
-  // ---- One request
-  // --------------------------------------------------------------------------------
+  // ---- One request ------------------------------------------------------------------------------
 
   /// Judges a request, new or woken, and does what the verdict says.
   void attempt(Waiter w) {
@@ -129,8 +128,7 @@ struct Steps : Grants {
     }
   }
 
-  // ---- Time
-  // ---------------------------------------------------------------------------------------
+  // ---- Time -------------------------------------------------------------------------------------
 
   Deadline earliest_deadline() const {
     enum { breaks, patience, lease, reservation, grace_end };

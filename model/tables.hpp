@@ -121,10 +121,12 @@ struct Tables {
     if (const auto* e = std::get_if<OpenRequested>(&request)) {
       asked.key = e->wish.key, asked.keyed = is_lease(e->wish.flavour);
       const bool writes = e->access.has(AccessBit::write) || e->deny.has(AccessBit::read);
-      const Cause cause = e->overwrite ? Cause::overwrite
-                          : writes     ? Cause::open_for_write
-                                       : Cause::open;
-      asked.touches = {{e->file, cause, Operation::read, !e->attributes_only || e->overwrite}};
+      const Cause cause = e->overwrite         ? Cause::overwrite
+                          : e->attributes_only ? Cause::open_security
+                          : writes             ? Cause::open_for_write
+                                               : Cause::open;
+      asked.touches = {
+          {e->file, cause, Operation::read, cause != Cause::open_security || e->reads_security}};
     } else if (const auto* l = std::get_if<LockRequested>(&request)) {
       asked.touches = {{l->file, smb(l->client) ? Cause::lock_by_smb : Cause::lock_by_nfs}};
     } else if (const auto* t = std::get_if<LockTested>(&request)) {

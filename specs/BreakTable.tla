@@ -38,6 +38,7 @@ Rows == [
 (*                     lease R  RH     RW      RWH     level2 excl.  batch   rd del wr del dir R  dir RH dir del *)
   open             |-> <<Keep,  Keep,  WaitR,  WaitRH, Keep,  WaitR, WaitR,  Keep,  Wait0, Keep,  Keep,  Keep>>,
   open_for_write   |-> <<Keep,  Keep,  WaitR,  WaitRH, Keep,  WaitR, WaitR,  Wait0, Wait0, Keep,  Keep,  Keep>>,
+  open_security    |-> <<Keep,  Keep,  Keep,   Keep,   Keep,  WaitR, WaitR,  Keep,  Keep,  Keep,  Keep,  Keep>>,
   open_conflict    |-> <<Keep,  WaitR, Keep,   WaitRW, Keep,  Keep,  WaitR,  Keep,  Keep,  Keep,  WaitR, Keep>>,
   overwrite        |-> <<Note0, Ack0,  Wait0,  Wait0,  Note0, Wait0, Wait0,  Wait0, Wait0, Keep,  Keep,  Keep>>,
   read             |-> <<Keep,  Keep,  WaitR,  WaitRH, Keep,  WaitR, WaitR,  Keep,  Wait0, Keep,  Keep,  Keep>>,

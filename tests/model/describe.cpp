@@ -91,6 +91,7 @@ struct EventText {
                       " owner '" + e.owner + "' access " + core::name(e.access) + " deny " +
                       core::name(e.deny);
     if (e.attributes_only) all += " attributes_only";
+    if (e.reads_security) all += " reads_security";
     if (e.overwrite) all += " overwrite";
     if (e.directory) all += " directory";
     if (e.wish.flavour != Flavour::none)
@@ -274,7 +275,8 @@ void describe_file(const FileView& f, std::ostringstream& out) {
   for (const auto& r : f.rights)
     out << file << " right " << of(r.right) << " " << core::name(r.flavour) << " " << of(r.client)
         << " " << of(r.key) << " " << of(r.open) << " " << core::name(r.rights)
-        << (r.breaking ? " breaking to " + core::name(r.breaking_to) + " until " + time(r.deadline)
+        << (r.breaking ? " breaking to " + core::name(r.breaking_to) + " required " +
+                             core::name(r.required) + " until " + time(r.deadline)
                        : "")
         << " epoch " << r.epoch << (r.recovered ? " recovered" : "") << " since " << time(r.since)
         << "\n";

@@ -177,6 +177,7 @@ void Player::open(const Command& command) {
     e.ancestors = {directory()};
     if (command.b / 8 % 8 == 1) {
       e.attributes_only = true;
+      e.reads_security = command.b / 64 % 2 == 1;
       e.access = {};
       e.deny = {};
     }

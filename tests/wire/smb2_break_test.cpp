@@ -69,6 +69,110 @@ TEST(Smb2Break, EpochsOfVersionTwo) {
   EXPECT_EQ(holder.next_break()->epoch, 0x4713);
 }
 
+TEST(Smb2Break, ABreakThatIsNotEnoughForAllGoesOnInSteps) {
+  FileWorld world;
+  FileClient holder(world, 1), reader(world, 2), writer(world, 3);
+  Creating create = leased(1, 7);
+  create.lease->version2 = true;
+  holder.create(create);
+  Creating plain;
+  plain.name = "f";
+  EXPECT_EQ(reader.create(plain).status, S::pending);
+  const BreakNotice first = *holder.next_break();
+  EXPECT_EQ(first.to, 3u);
+  plain.disposition = Disposition::overwrite;
+  EXPECT_EQ(writer.create(plain).status, S::pending);
+  EXPECT_FALSE(holder.next_break()) << "one notice at a time";
+
+  EXPECT_EQ(holder.acknowledge_lease(1, 3), S::success);
+  const BreakNotice second = *holder.next_break();
+  EXPECT_EQ(second.from, 3u);
+  EXPECT_EQ(second.to, 1u);
+  EXPECT_TRUE(second.ack);
+  EXPECT_EQ(second.epoch, first.epoch) << "the same break";
+  EXPECT_FALSE(reader.later());
+  EXPECT_FALSE(writer.later());
+
+  EXPECT_EQ(holder.acknowledge_lease(1, 1), S::success);
+  const BreakNotice third = *holder.next_break();
+  EXPECT_EQ(third.from, 1u);
+  EXPECT_EQ(third.to, 0u);
+  EXPECT_FALSE(third.ack);
+  EXPECT_EQ(created_of(*reader.later()).status, S::success);
+  EXPECT_EQ(created_of(*writer.later()).status, S::success);
+  EXPECT_EQ(holder.acknowledge_lease(1, 0), S::unsuccessful);
+}
+
+TEST(Smb2Break, EachStepHasItsOwnDeadline) {
+  FileWorld world;
+  FileClient holder(world, 1), reader(world, 2), writer(world, 3);
+  holder.create(leased(1, 7));
+  Creating plain;
+  plain.name = "f";
+  reader.create(plain);
+  plain.disposition = Disposition::overwrite;
+  writer.create(plain);
+  world.wait(30 * core::kSecond);
+  EXPECT_EQ(holder.acknowledge_lease(1, 3), S::success);
+  world.wait(30 * core::kSecond);
+  EXPECT_FALSE(writer.later());
+  world.wait(6 * core::kSecond);
+  EXPECT_EQ(created_of(*writer.later()).status, S::success);
+  EXPECT_EQ(holder.acknowledge_lease(1, 1), S::unsuccessful);
+}
+
+TEST(Smb2Break, ReadingTheDescriptorBreaksOplocksButNoLease) {
+  FileWorld world;
+  FileClient holder(world, 1), other(world, 2);
+  Creating look;
+  look.name = "f";
+  look.disposition = Disposition::open;
+  look.access = access::kReadControl;
+  const Created held = holder.create(leased(1, 7));
+  EXPECT_EQ(other.create(look).status, S::success);
+  EXPECT_FALSE(holder.next_break());
+  EXPECT_EQ(holder.create(leased(1, 7)).lease_state(), 7u) << "nor does it stand in its way";
+  Creating batch;
+  batch.name = "g";
+  batch.oplock = OplockLevel::batch;
+  const Created exclusive = holder.create(batch);
+  EXPECT_EQ(exclusive.oplock, OplockLevel::batch);
+  look.name = "g";
+  look.access = access::kReadAttributes;
+  EXPECT_EQ(other.create(look).status, S::success);
+  look.access = access::kReadControl;
+  EXPECT_EQ(other.create(look).status, S::pending);
+  EXPECT_EQ(holder.next_break()->level, 1);
+  EXPECT_EQ(holder.acknowledge_oplock(exclusive.handle, OplockLevel::level2), S::success);
+  EXPECT_EQ(created_of(*other.later()).status, S::success);
+}
+
+TEST(Smb2Break, TheSecondVersionBeginsWith300) {
+  FileWorld world;
+  FileClient old(world, 1, Dialect::smb210);
+  Creating create = leased(1, 7);
+  create.lease->version2 = true;
+  EXPECT_EQ(old.create(create).contexts.count("RqLs"), 0u);
+  create.lease->version2 = false;
+  EXPECT_EQ(old.create(create).lease_state(), 1u) << "beside its own open without a lease";
+}
+
+TEST(Smb2Break, ADirectoryMayNotUseTheKeyOfAFile) {
+  FileWorld world;
+  FileClient client(world, 1);
+  client.create(leased(1, 7));
+  Creating directory = leased(1, 7);
+  directory.name = "d";
+  directory.options = option::kDirectoryFile;
+  EXPECT_EQ(client.create(directory).status, S::invalid_parameter);
+  directory.lease->key = 2;
+  const Created made = client.create(directory);
+  EXPECT_EQ(made.status, S::success);
+  EXPECT_EQ(made.oplock, OplockLevel::none);
+  EXPECT_EQ(made.action, static_cast<std::uint32_t>(CreateAction::created))
+      << "no trace of the first";
+}
+
 TEST(Smb2Break, TheVersionIsTheLeasesNotTheRequests) {
   FileWorld world;
   FileClient client(world, 1);

@@ -28,10 +28,16 @@ core::Access deny_of(std::uint32_t share_access) {
 
 }  // namespace
 
-/// 2.0.2 has no leases; directories get none (directory leases are not offered).
+/// 2.0.2 has no leases, 2.1 only their first version.
+bool CreateOperation::names_lease() const {
+  if (create_.oplock != OplockLevel::lease || !create_.contexts.lease) return false;
+  const bool version2 = create_.contexts.lease->version2;
+  return request_.dialect >= (version2 ? Dialect::smb300 : Dialect::smb210);
+}
+
+/// Directories get none (directory leases are not offered).
 bool CreateOperation::takes_lease() const {
-  return create_.oplock == OplockLevel::lease && create_.contexts.lease &&
-         request_.dialect != Dialect::smb202 && walked_.node->type() != files::FileType::directory;
+  return names_lease() && walked_.node->type() != files::FileType::directory;
 }
 
 core::OpenRequested CreateOperation::open_event() const {
@@ -40,12 +46,17 @@ core::OpenRequested CreateOperation::open_event() const {
   event.file = walked_.node->id();
   event.access = access_of(granted_);
   event.attributes_only = attributes_only(granted_) && !overwrites();
+  event.reads_security = event.attributes_only && (granted_ & access::kReadControl) != 0;
   if (overwrites()) event.access = event.access | core::AccessBit::write;
   // Share modes say what others may do to data: an open that touches none has none to protect.
   if (!event.access.empty()) event.deny = deny_of(create_.share);
   event.directory = walked_.node->type() == files::FileType::directory;
   event.ancestors = walked_.place.ancestors;
-  if (event.directory) return event;
+  if (event.directory) {
+    // It gets no lease, but the key of another file's is refused all the same.
+    if (names_lease()) event.wish.key = create_.contexts.lease->key;
+    return event;
+  }
   if (takes_lease()) {
     const LeaseRequest& lease = *create_.contexts.lease;
     event.wish.flavour = core::Flavour::lease;

@@ -48,6 +48,7 @@ class CreateOperation {
   bool wants(std::uint32_t options) const { return (create_.options & options) != 0; }
   bool overwrites() const;
   bool makes_when_missing() const;
+  bool names_lease() const;
   bool takes_lease() const;
   files::FileSystem& files() const { return tree_->files(); }
 
