@@ -52,10 +52,20 @@ struct TimeSpec {
 
 enum class FileType : std::uint8_t { regular, directory, symlink, block, character, fifo, socket };
 
-/// MS-FSCC 2.6: only the bits that are stored (read-only, hidden, system, archive, ...).
+/// A list of rights that an SMB client set (an ACL, MS-DTYP 2.4.5): it says more than the mode that
+/// was made from it. It counts while owner, group and mode are what they were made to be then:
+/// whoever changes one of them by other means has the last word.
+struct StoredRights {
+  std::uint32_t mode = 0, uid = 0, gid = 0;
+  wire::Bytes acl;  ///< empty: the null list, which lets everybody do everything
+};
+
+/// What only Windows knows of a file. Of MS-FSCC 2.6 the bits that are stored (read-only, hidden,
+/// system, archive, ...).
 struct DosInfo {
   std::uint32_t attributes = 0;     ///< 0: none stored
   std::optional<TimeSpec> created;  ///< the creation time a client set; else the file's btime
+  std::optional<StoredRights> rights;
 };
 
 struct Attributes {

@@ -11,7 +11,8 @@ namespace lockstep::files::host {
 namespace {
 
 constexpr const char* kDosName = "user.lockstep.dos";
-constexpr std::uint8_t kDosVersion = 1, kDosHasCreated = 1;
+constexpr std::uint8_t kDosVersion = 1, kDosHasCreated = 1, kDosHasRights = 2;
+constexpr std::size_t kDosUsual = 256, kDosMax = 64 * 1024 + 64;
 constexpr std::uint32_t kDosReadOnly = 0x1;  // MS-FSCC 2.6 FILE_ATTRIBUTE_READONLY
 constexpr std::uint64_t kSizeMax = (std::uint64_t{1} << 63) - 1;
 
@@ -20,16 +21,23 @@ Result<void> checked(int result) {
   return {};
 }
 
-/// version, flags, two bytes of zero, attributes, seconds, nanoseconds; little endian.
+/// version, flags, two bytes of zero, attributes, seconds, nanoseconds, and with a list of rights
+/// mode, owner, group and the list; little endian.
 wire::Bytes encode(const DosInfo& info) {
   wire::LittleWriter out;
   out.u8(kDosVersion);
-  out.u8(info.created ? kDosHasCreated : 0);
+  out.u8((info.created ? kDosHasCreated : 0) | (info.rights ? kDosHasRights : 0));
   out.u16(0);
   out.u32(info.attributes);
   const TimeSpec created = info.created.value_or(TimeSpec{});
   out.u64(static_cast<std::uint64_t>(created.seconds));
   out.u32(created.nanos);
+  if (info.rights) {
+    out.u32(info.rights->mode);
+    out.u32(info.rights->uid);
+    out.u32(info.rights->gid);
+    out.bytes(info.rights->acl);
+  }
   return out.take();
 }
 
@@ -46,6 +54,15 @@ DosInfo decode(wire::ByteView bytes) {
   created.nanos = in.u32();
   if (in.failed() || version != kDosVersion || created.nanos >= 1'000'000'000) return {};
   if (flags & kDosHasCreated) info.created = created;
+  if (flags & kDosHasRights) {
+    StoredRights rights;
+    rights.mode = in.u32();
+    rights.uid = in.u32();
+    rights.gid = in.u32();
+    const wire::ByteView acl = in.take(in.remaining());
+    rights.acl.assign(acl.begin(), acl.end());
+    if (in.ok()) info.rights = std::move(rights);
+  }
   return info;
 }
 
@@ -129,9 +146,14 @@ Result<std::uint32_t> HostTree::access(const HostNode& node) const {
 }
 
 Result<DosInfo> HostTree::dos_info(int fd) const {
-  std::uint8_t stored[64];
-  const ssize_t size = ::getxattr(ProcFd::path(fd).c_str(), kDosName, stored, sizeof stored);
-  if (size >= 0) return decode({stored, static_cast<std::size_t>(size)});
+  wire::Bytes stored(kDosUsual);
+  const std::string path = ProcFd::path(fd);
+  ssize_t size = ::getxattr(path.c_str(), kDosName, stored.data(), stored.size());
+  if (size < 0 && errno == ERANGE) {
+    stored.resize(kDosMax);
+    size = ::getxattr(path.c_str(), kDosName, stored.data(), stored.size());
+  }
+  if (size >= 0) return decode({stored.data(), static_cast<std::size_t>(size)});
   if (errno == ENODATA || errno == ERANGE || errno == EPERM || errno == EACCES) return DosInfo{};
   if (!without_xattrs(errno)) return last_error();
   const Result<struct statx> stat = status(fd);

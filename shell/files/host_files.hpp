@@ -12,8 +12,8 @@
 // - `remove` and `rename` check the inodes they were told to expect. That is exact against
 //   everybody who comes through this process; a process on the host may slip between.
 //
-// What it leaves in the files: the xattr `user.lockstep.dos` (DOS attributes, creation time); the
-// verifier of an EXCLUSIVE create in atime and mtime until the client sets them.
+// What it leaves in the files: the xattr `user.lockstep.dos` (DOS attributes, creation time, list
+// of rights); the verifier of an EXCLUSIVE create in atime and mtime until the client sets them.
 #pragma once
 
 #include <chrono>

@@ -50,7 +50,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       break;
     case 8: {
       const lockstep::files::Attributes file;
-      (void)decode_security(bytes, 0x7, file);
+      lockstep::files::DosInfo dos;
+      dos.rights = {file.mode, file.uid, file.gid,
+                    decode_security(bytes, 0x7, file).acl.value_or(bytes)};
+      (void)allowed_by_list({}, file, dos);
       break;
     }
     case 9: {

@@ -291,6 +291,14 @@ TEST_P(FilesTest, DosInfoIsKeptApart) {
   const DosInfo stored = calls.run(calls->dos_info(file)).value();
   EXPECT_EQ(stored.attributes, 0x22U);
   EXPECT_EQ(stored.created, info.created);
+  EXPECT_FALSE(stored.rights.has_value());
+  info.rights = {0640, 7, 8, wire::Bytes(2000, 5)};
+  EXPECT_EQ(calls.error(calls->set_dos_info(kRoot, file, info)), 0);
+  const DosInfo listed = calls.run(calls->dos_info(file)).value();
+  ASSERT_TRUE(listed.rights.has_value());
+  EXPECT_EQ(listed.rights->mode, 0640U);
+  EXPECT_EQ(listed.rights->gid, 8U);
+  EXPECT_EQ(listed.rights->acl, info.rights->acl);
   EXPECT_EQ(calls.error(calls->set_dos_info(kRoot, calls.root(), info)), 0);
   EXPECT_EQ(calls.run(calls->dos_info(calls.root())).value().attributes, 0x22U);
 }

@@ -281,42 +281,5 @@ TEST(Smb2Link, AFurtherName) {
   EXPECT_EQ(f.client.rename(f.file, "h", false, FileInfoClass::link), S::object_name_collision);
 }
 
-TEST(Smb2Security, TheCreatorIsTheOwner) {
-  files::Attributes file;
-  file.uid = 7;
-  LittleWriter out;
-  out.u8(1);
-  out.u8(0);
-  out.u16(0x8004);
-  out.zeros(12);
-  out.u32(20);
-  out.u16(2);
-  out.u16(8 + 20);
-  out.u16(1);
-  out.u16(0);
-  out.u16(0);  // ACCESS_ALLOWED
-  out.u16(20);
-  out.u32(access::kFileRead);
-  out.u16(0x0101);
-  for (const int byte : {0, 0, 0, 0, 0, 3}) out.u8(static_cast<std::uint8_t>(byte));
-  out.u32(0);
-  EXPECT_EQ(decode_security(out.buffer(), security::kDacl, file).mode, 0400u);
-}
-
-TEST(Smb2Security, TheModeFollowsTheList) {
-  files::Attributes file;
-  file.mode = 0640;
-  file.uid = 7;
-  file.gid = 8;
-  for (const std::uint32_t mode : {0640u, 0600u, 0444u, 0777u, 0644u}) {
-    file.mode = mode;
-    const Bytes descriptor = encode_security(file, security::kDacl);
-    const SecurityChange back = decode_security(descriptor, security::kDacl, file);
-    ASSERT_TRUE(back.mode);
-    EXPECT_EQ(*back.mode & 0666, mode & 0666);
-  }
-  EXPECT_EQ(decode_security(Bytes(4), security::kDacl, file).status, S::invalid_security_descr);
-}
-
 }  // namespace
 }  // namespace lockstep::wire::smb2::test

@@ -48,6 +48,7 @@ std::uint32_t maximal_access(const RightsBasis& basis) {
   if (owns(basis.who, basis.attributes)) {
     mask |= access::kWriteAttributes | access::kWriteDac | access::kWriteOwner;
   }
+  mask &= basis.listed;
   if (basis.may_delete) mask |= access::kDelete;
   if (!directory && (basis.dos & attribute::kReadOnly) != 0) {
     mask &= ~(access::kWriteData | access::kAppendData);
@@ -70,8 +71,8 @@ Granted grant_access(std::uint32_t desired, std::uint32_t maximal) {
 }
 
 bool attributes_only(std::uint32_t granted) {
-  constexpr std::uint32_t kHarmless =
-      access::kReadAttributes | access::kWriteAttributes | access::kSynchronize;
+  constexpr std::uint32_t kHarmless = access::kReadAttributes | access::kWriteAttributes |
+                                      access::kSynchronize | access::kReadControl;
   return (granted & ~kHarmless) == 0;
 }
 

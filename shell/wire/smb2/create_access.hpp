@@ -19,9 +19,10 @@ NtStatus check_mask(std::uint32_t desired);
 struct RightsBasis {
   files::Credentials who;
   files::Attributes attributes;
-  std::uint32_t dos = 0;       ///< shown attributes: READONLY matters
-  std::uint32_t unix_rwx = 0;  ///< what files::access says
-  bool may_delete = false;     ///< the directory that holds it lets this user remove it
+  std::uint32_t dos = 0;                    ///< shown attributes: READONLY matters
+  std::uint32_t unix_rwx = 0;               ///< what files::access says
+  std::uint32_t listed = access::kFileAll;  ///< what a list of rights that a client set allows
+  bool may_delete = false;  ///< the directory that holds it lets this user remove it
   std::uint32_t share_max = access::kFileAll;
 };
 
@@ -40,7 +41,8 @@ struct Granted {
 /// `desired` (generic bits mapped) against `maximal`; MAXIMUM_ALLOWED adds all of it.
 Granted grant_access(std::uint32_t desired, std::uint32_t maximal);
 
-/// Rights that matter to nobody else: opens with only these take no share mode and break nothing.
+/// Rights that matter to nobody else: opens with only these take no share mode and break nothing
+/// (but READ_CONTROL an oplock).
 bool attributes_only(std::uint32_t granted);
 
 }  // namespace lockstep::wire::smb2

@@ -1,6 +1,7 @@
 // CREATE on a name that exists (MS-FSA 2.1.5.1.2).
 #include "shell/wire/smb2/close.hpp"
 #include "shell/wire/smb2/create_operation.hpp"
+#include "shell/wire/smb2/fscc_security.hpp"
 #include "shell/wire/smb2/fscc_status.hpp"
 
 namespace lockstep::wire::smb2 {
@@ -49,6 +50,7 @@ Task<std::uint32_t> CreateOperation::maximal_of_existing() {
   basis.attributes = walked_.attributes;
   basis.dos = shown_attributes(walked_.attributes, dos_);
   basis.share_max = tree_->maximal_access();
+  basis.listed = allowed_by_list(who_, walked_.attributes, dos_);
   const files::Result<std::uint32_t> own = co_await files().access(who_, walked_.node);
   if (own) basis.unix_rwx = *own;
   const bool asks_delete =

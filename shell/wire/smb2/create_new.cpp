@@ -55,28 +55,29 @@ Task<NtStatus> CreateOperation::describe_new(files::Attributes made) {
   } else {
     kept |= attribute::kArchive;
   }
-  if (kept != (directory ? 0 : attribute::kArchive)) {
-    files::DosInfo info;
-    info.attributes = kept;
-    const files::Result<void> stored = co_await files().set_dos_info(who_, walked_.node, info);
-    if (stored) dos_ = info;
-  }
+  files::DosInfo info;
+  files::SetAttributes change;
+  if (kept != (directory ? 0 : attribute::kArchive)) info.attributes = kept;
   if (data_ && create_.contexts.allocation) {
     const files::Result<void> reserved = co_await data_->allocate(*create_.contexts.allocation);
     if (!reserved) co_return status_of(reserved.error());
   }
-  if (create_.contexts.security) {
-    constexpr std::uint32_t kParts = security::kDacl;
-    const SecurityChange asked = decode_security(*create_.contexts.security, kParts, made);
+  // A descriptor without a list of rights leaves the mode as it was made.
+  if (create_.contexts.security && has_dacl(*create_.contexts.security)) {
+    SecurityChange asked = decode_security(*create_.contexts.security, security::kDacl, made);
     if (asked.status != NtStatus::success) co_return asked.status;
-    // A descriptor without a list of rights leaves the mode as it was made.
-    if (asked.mode && has_dacl(*create_.contexts.security)) {
-      files::SetAttributes change;
-      change.mode = asked.mode;
-      (void)co_await files().set_attributes(who_, walked_.node, change);
-    }
+    change.mode = asked.mode;
+    info.rights = {*asked.mode, made.uid, made.gid, std::move(*asked.acl)};
   }
-  co_return NtStatus::success;
+  if (info.attributes != 0 || info.rights) {
+    const files::Result<void> stored = co_await files().set_dos_info(who_, walked_.node, info);
+    if (stored) dos_ = info;
+    if (!stored && info.rights) co_return status_of(stored.error());
+  }
+  if (!change.mode) co_return NtStatus::success;
+  const files::Result<files::Attributes> changed =
+      co_await files().set_attributes(who_, walked_.node, change);
+  co_return changed ? NtStatus::success : status_of(changed.error());
 }
 
 /// Takes a file away again that this request made and could not open.

@@ -1,6 +1,9 @@
 #include "shell/wire/smb2/fscc_security.hpp"
 
+#include <algorithm>
 #include <array>
+
+#include "shell/wire/smb2/create_access.hpp"
 
 namespace lockstep::wire::smb2 {
 namespace {
@@ -17,6 +20,7 @@ constexpr std::uint8_t kNtAuthority = 5;
 constexpr std::uint32_t kUnixUser = 1;
 constexpr std::uint32_t kUnixGroup = 2;
 constexpr std::size_t kSubAuthoritiesMax = 15;
+constexpr std::size_t kAclHeaderSize = 8;
 
 struct Sid {
   std::uint64_t authority = 0;
@@ -35,6 +39,13 @@ bool means_owner(const Sid& sid) {
 bool means_group(const Sid& sid) { return sid == Sid{kCreatorAuthority, {1}}; }
 bool means_all(const Sid& sid) {
   return sid == everyone() || sid == Sid{kNtAuthority, {11}} || sid == Sid{kNtAuthority, {32, 545}};
+}
+
+std::optional<std::uint32_t> unix_id(const Sid& sid, std::uint32_t kind) {
+  if (sid.authority != kUnixAuthority || sid.parts.size() != 2 || sid.parts[0] != kind) {
+    return std::nullopt;
+  }
+  return sid.parts[1];
 }
 
 std::size_t size_of(const Sid& sid) { return 8 + 4 * sid.parts.size(); }
@@ -71,11 +82,10 @@ std::uint32_t mask_of(std::uint32_t bits, bool directory) {
 }
 
 std::uint32_t bits_of(std::uint32_t mask) {
-  if ((mask & access::kGenericAll) != 0) return 7;
   std::uint32_t bits = 0;
-  if ((mask & (access::kReadData | access::kGenericRead)) != 0) bits |= 4;
-  if ((mask & (access::kWriteData | access::kGenericWrite)) != 0) bits |= 2;
-  if ((mask & (access::kExecute | access::kGenericExecute)) != 0) bits |= 1;
+  if ((mask & access::kReadData) != 0) bits |= 4;
+  if ((mask & access::kWriteData) != 0) bits |= 2;
+  if ((mask & access::kExecute) != 0) bits |= 1;
   return bits;
 }
 
@@ -111,20 +121,28 @@ void write_dacl(LittleWriter& out, const files::Attributes& file) {
   out.patch_u16(start + 2, static_cast<std::uint16_t>(out.size() - start));
 }
 
-/// Reads a DACL into permission bits: each class gets what the entries for it and for those around
-/// it allow, in order, an earlier denial winning.
-std::optional<std::uint32_t> read_dacl(ByteView acl, const files::Attributes& file) {
-  LittleReader in(acl);
-  in.u8();
-  in.u8();
-  in.u16();
-  const std::uint16_t count = in.u16();
-  in.u16();
-  struct Class {
-    Sid sid;
-    std::uint32_t allowed = 0, denied = 0;
-  };
-  std::array<Class, 3> classes = {{{user_sid(file.uid)}, {group_sid(file.gid)}, {everyone()}}};
+/// An entry that allows or denies something here (not only to what will be made below).
+struct Ace {
+  bool allows = false;
+  std::uint32_t mask = 0;
+  Sid sid;
+};
+
+/// The entries of a list that begins `bytes`; nothing when it is none.
+struct Acl {
+  ByteView bytes;
+  std::vector<Ace> entries;
+};
+std::optional<Acl> read_acl(ByteView bytes) {
+  LittleReader header(bytes);
+  header.u16();
+  const std::uint16_t whole = header.u16();
+  const std::uint16_t count = header.u16();
+  if (header.failed() || whole < kAclHeaderSize || whole > bytes.size()) return std::nullopt;
+  Acl acl;
+  acl.bytes = bytes.first(whole);
+  LittleReader in(acl.bytes);
+  in.skip(kAclHeaderSize);
   for (std::uint16_t i = 0; i < count; ++i) {
     const std::size_t start = in.position();
     const std::uint8_t type = in.u8();
@@ -134,21 +152,58 @@ std::optional<std::uint32_t> read_dacl(ByteView acl, const files::Attributes& fi
     const std::optional<Sid> sid = read_sid(in);
     if (in.failed() || !sid || size < in.position() - start) return std::nullopt;
     in.skip(size - (in.position() - start));
-    if ((flags & kInheritOnly) != 0 || type > kDenied) continue;
-    const std::uint32_t bits = bits_of(mask);
-    const bool all = means_all(*sid);
-    for (Class& who : classes) {
-      const bool meant = all || who.sid == *sid || (&who == &classes[0] && means_owner(*sid)) ||
-                         (&who == &classes[1] && means_group(*sid));
-      if (!meant) continue;
-      if (type == kAllowed)
-        who.allowed |= bits & ~who.denied;
-      else
-        who.denied |= bits & ~who.allowed;
+    if ((flags & kInheritOnly) == 0 && type <= kDenied) {
+      acl.entries.push_back({type == kAllowed, map_generic(mask), *sid});
     }
   }
   if (in.failed()) return std::nullopt;
-  return (classes[0].allowed << 6) | (classes[1].allowed << 3) | classes[2].allowed;
+  return acl;
+}
+
+/// What entries allow, in their order: what comes first decides.
+struct Tally {
+  std::uint32_t allowed = 0, denied = 0;
+  void count(bool allows, std::uint32_t bits) {
+    if (allows)
+      allowed |= bits & ~denied;
+    else
+      denied |= bits & ~allowed;
+  }
+};
+
+/// A list as permission bits: each class gets what the entries for it and for those around it
+/// allow.
+std::uint32_t mode_of(const Acl& acl, const files::Attributes& file) {
+  struct Class {
+    Sid sid;
+    Tally tally;
+  };
+  std::array<Class, 3> classes = {
+      {{user_sid(file.uid), {}}, {group_sid(file.gid), {}}, {everyone(), {}}}};
+  for (const Ace& ace : acl.entries) {
+    const bool all = means_all(ace.sid);
+    for (Class& who : classes) {
+      const bool meant = all || who.sid == ace.sid ||
+                         (&who == &classes[0] && means_owner(ace.sid)) ||
+                         (&who == &classes[1] && means_group(ace.sid));
+      if (meant) who.tally.count(ace.allows, bits_of(ace.mask));
+    }
+  }
+  return (classes[0].tally.allowed << 6) | (classes[1].tally.allowed << 3) |
+         classes[2].tally.allowed;
+}
+
+bool in_group(const files::Credentials& who, std::uint32_t gid) {
+  return who.gid == gid || std::ranges::find(who.groups, gid) != who.groups.end();
+}
+
+bool means(const Sid& sid, const files::Credentials& who, const files::Attributes& file) {
+  if (means_all(sid)) return true;
+  if (means_owner(sid)) return who.uid == file.uid;
+  if (means_group(sid)) return in_group(who, file.gid);
+  if (const auto uid = unix_id(sid, kUnixUser)) return who.uid == *uid;
+  const auto gid = unix_id(sid, kUnixGroup);
+  return gid && in_group(who, *gid);
 }
 
 std::optional<Sid> sid_at(ByteView descriptor, std::uint32_t offset) {
@@ -157,16 +212,33 @@ std::optional<Sid> sid_at(ByteView descriptor, std::uint32_t offset) {
   return read_sid(in);
 }
 
-std::optional<std::uint32_t> unix_id(const Sid& sid, std::uint32_t kind) {
-  if (sid.authority != kUnixAuthority || sid.parts.size() != 2 || sid.parts[0] != kind) {
-    return std::nullopt;
-  }
-  return sid.parts[1];
-}
-
 }  // namespace
 
-Bytes encode_security(const files::Attributes& attributes, std::uint32_t wanted) {
+const files::StoredRights* rights_in_force(const files::Attributes& attributes,
+                                           const files::DosInfo& dos) {
+  const bool counts = dos.rights && dos.rights->mode == attributes.mode &&
+                      dos.rights->uid == attributes.uid && dos.rights->gid == attributes.gid;
+  return counts ? &*dos.rights : nullptr;
+}
+
+std::uint32_t allowed_by_list(const files::Credentials& who, const files::Attributes& attributes,
+                              const files::DosInfo& dos) {
+  const files::StoredRights* const stored = rights_in_force(attributes, dos);
+  if (stored == nullptr || stored->acl.empty()) return access::kFileAll;
+  const std::optional<Acl> acl = read_acl(stored->acl);
+  if (!acl) return access::kFileAll;
+  Tally tally;
+  for (const Ace& ace : acl->entries) {
+    if (means(ace.sid, who, attributes)) tally.count(ace.allows, ace.mask);
+  }
+  // Whoever owns a file can always mend its list; attributes can be read in the directory too.
+  const bool owner = who.uid == 0 || who.uid == attributes.uid;
+  return tally.allowed | access::kReadAttributes | access::kSynchronize |
+         (owner ? access::kReadControl | access::kWriteDac : 0);
+}
+
+Bytes encode_security(const files::Attributes& attributes, const files::DosInfo& dos,
+                      std::uint32_t wanted) {
   LittleWriter out;
   const bool dacl = (wanted & security::kDacl) != 0;
   out.u8(1);
@@ -184,9 +256,14 @@ Bytes encode_security(const files::Attributes& attributes, std::uint32_t wanted)
     here(8);
     write_sid(out, group_sid(attributes.gid));
   }
-  if (dacl) {
+  if (!dacl) return out.take();
+  const files::StoredRights* const stored = rights_in_force(attributes, dos);
+  if (stored == nullptr) {
     here(16);
     write_dacl(out, attributes);
+  } else if (!stored->acl.empty()) {  // the null list is one that is there and nowhere
+    here(16);
+    out.bytes(stored->acl);
   }
   return out.take();
 }
@@ -235,10 +312,13 @@ SecurityChange decode_security(ByteView descriptor, std::uint32_t parts,
     if ((control & kDaclPresent) == 0 || dacl == 0) {
       // No list at all lets everybody do everything.
       change.mode = 0777;
+      change.acl.emplace();
     } else {
       if (dacl > descriptor.size()) return refuse(NtStatus::invalid_security_descr);
-      change.mode = read_dacl(descriptor.subspan(dacl), then);
-      if (!change.mode) return refuse(NtStatus::invalid_security_descr);
+      const std::optional<Acl> acl = read_acl(descriptor.subspan(dacl));
+      if (!acl) return refuse(NtStatus::invalid_security_descr);
+      change.mode = mode_of(*acl, then);
+      change.acl.emplace(acl->bytes.begin(), acl->bytes.end());
     }
   }
   return change;

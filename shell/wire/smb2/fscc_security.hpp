@@ -1,8 +1,8 @@
 // Security descriptors (MS-DTYP 2.4) made from owner, group and mode, and read back into them.
 //
 // Users are S-1-22-1-uid, groups S-1-22-2-gid (the SIDs that Unix servers use for accounts that no
-// domain knows), others are Everyone (S-1-1-0). What a mode cannot say, a descriptor set by a
-// client loses: this is the security of a Unix file, not of NTFS.
+// domain knows), others are Everyone (S-1-1-0). A list of rights that a client sets becomes a mode,
+// which is what every other protocol goes by, and is kept beside it: SMB opens get what both allow.
 #pragma once
 
 #include <cstdint>
@@ -23,13 +23,23 @@ inline constexpr std::uint32_t kSacl = 0x8;
 }  // namespace security
 
 /// The parts of the descriptor that `wanted` names, self-relative.
-Bytes encode_security(const files::Attributes& attributes, std::uint32_t wanted);
+Bytes encode_security(const files::Attributes& attributes, const files::DosInfo& dos,
+                      std::uint32_t wanted);
+
+/// The list that a client set, while it counts; null when there is none.
+const files::StoredRights* rights_in_force(const files::Attributes& attributes,
+                                           const files::DosInfo& dos);
+
+/// What that list grants (MS-DTYP 2.5.3.2), with what ownership implies; everything without one.
+std::uint32_t allowed_by_list(const files::Credentials& who, const files::Attributes& attributes,
+                              const files::DosInfo& dos);
 
 /// What a descriptor asks of owner, group and mode.
 struct SecurityChange {
   NtStatus status = NtStatus::success;
   std::optional<std::uint32_t> uid, gid;
   std::optional<std::uint32_t> mode;  ///< the nine permission bits
+  std::optional<Bytes> acl;  ///< the list that the mode was made from; empty: the null list
 };
 
 /// Reads the parts that `parts` names. INVALID_SECURITY_DESCR when the bytes are none, NONE_MAPPED

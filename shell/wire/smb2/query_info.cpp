@@ -66,11 +66,10 @@ Task<Response> query_security(OpenRef open, InfoQuery query) {
   if ((query.additional & kReadable) != 0 && !open->may(access::kReadControl)) {
     co_return NtStatus::access_denied;
   }
-  const files::Result<files::Attributes> attributes =
-      co_await open->tree->files().attributes(open->node);
-  if (!attributes) co_return status_of(attributes.error());
+  const files::Result<FileState> state = co_await file_state(open->tree->files(), open->node);
+  if (!state) co_return status_of(state.error());
   InfoBuffer info;
-  info.bytes = encode_security(*attributes, query.additional);
+  info.bytes = encode_security(state->attributes, state->dos, query.additional);
   if (info.bytes.size() > query.output_max) {
     Response response(NtStatus::buffer_too_small);
     LittleWriter needed;

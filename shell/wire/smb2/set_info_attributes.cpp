@@ -179,23 +179,39 @@ Task<NtStatus> set_security(FileContext& context, Request& request, OpenRef open
     co_return NtStatus::access_denied;
   }
   files::FileSystem& files = open->tree->files();
-  const files::Result<files::Attributes> now = co_await files.attributes(open->node);
+  const files::Credentials who = open->session->credentials();
+  const files::Result<FileState> now = co_await file_state(files, open->node);
   if (!now) co_return status_of(now.error());
-  const SecurityChange asked = decode_security(descriptor, parts, *now);
+  const files::Attributes& before = now->attributes;
+  SecurityChange asked = decode_security(descriptor, parts, before);
   if (asked.status != NtStatus::success) co_return asked.status;
   files::SetAttributes change;
-  if (asked.uid && *asked.uid != now->uid) change.uid = asked.uid;
-  if (asked.gid && *asked.gid != now->gid) change.gid = asked.gid;
+  if (asked.uid && *asked.uid != before.uid) change.uid = asked.uid;
+  if (asked.gid && *asked.gid != before.gid) change.gid = asked.gid;
   // Set-id and sticky bits are no business of a list of rights.
-  if (asked.mode) change.mode = (now->mode & ~std::uint32_t{0777}) | *asked.mode;
+  if (asked.mode) change.mode = (before.mode & ~std::uint32_t{0777}) | *asked.mode;
   if (!change.uid && !change.gid && !change.mode) co_return NtStatus::success;
   const core::Reply reply =
       co_await begin(context, request, open, core::Operation::set_attributes, core::Range{1, 0});
   if (reply.status != core::Status::ok) co_return status_of(reply.status);
   const AccessInFlight in_flight(context.coordinator, reply.request);
+  files::DosInfo dos = now->dos;
+  // A new owner keeps the list that counted until now.
+  const bool listed = asked.acl || rights_in_force(before, dos) != nullptr;
+  if (listed) {
+    Bytes acl = asked.acl ? std::move(*asked.acl) : std::move(dos.rights->acl);
+    dos.rights = {change.mode.value_or(before.mode), change.uid.value_or(before.uid),
+                  change.gid.value_or(before.gid), std::move(acl)};
+  }
+  // A mode without write permission may forbid to store the list: it goes first, unless it is the
+  // old mode that forbids it.
+  files::Result<void> stored;
+  if (listed) stored = co_await files.set_dos_info(who, open->node, dos);
   const files::Result<files::Attributes> changed =
-      co_await files.set_attributes(open->session->credentials(), open->node, change);
-  co_return changed ? NtStatus::success : status_of(changed.error());
+      co_await files.set_attributes(who, open->node, change);
+  if (!changed) co_return status_of(changed.error());
+  if (!stored) stored = co_await files.set_dos_info(who, open->node, dos);
+  co_return stored ? NtStatus::success : status_of(stored.error());
 }
 
 }  // namespace lockstep::wire::smb2
