@@ -126,13 +126,15 @@ TEST(Smb2Protection, ASigningSessionRefusesUnsignedRequests) {
 }
 
 TEST(Smb2Protection, AWrongTransformEndsTheConnection) {
-  for (const int what : {0, 1, 2}) {
+  for (const int what : {0, 1, 2, 3}) {
     World world;
     TestClient client(world);
     client.ready();
     client.encrypt = true;
     if (what == 2) client.session_id ^= 1;
-    Bytes frame = client.encode({ask(Command::echo, TestClient::simple())});
+    Ask echo = ask(Command::echo, TestClient::simple());
+    if (what == 3) echo.session = client.session_id ^ 1;  // than the key's
+    Bytes frame = client.encode({echo});
     if (what == 0) frame.back() ^= 1;
     if (what == 1) frame.pop_back();
     client.connection->on_message(frame);

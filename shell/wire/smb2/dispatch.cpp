@@ -125,9 +125,10 @@ Connection::Refusal Connection::find_session(Request& request, Chain& chain) {
 Connection::Refusal Connection::check_protection(Request& request) {
   const SessionRef& session = request.session;
   if (request.encrypted) {
-    if (session && session->id() != request.transform_session_) {
-      return Response(NtStatus::access_denied);
-    }
+    // Whose key it was is who asks; there is no answer to somebody who is not sure.
+    const std::uint64_t claimed =
+        request.header.has(kFlagRelated) && session ? session->id() : request.header.session_id;
+    if (claimed != request.transform_session_) return ended();
     return std::nullopt;
   }
   if (session && session->encrypt_ && !request.foreign_) {
