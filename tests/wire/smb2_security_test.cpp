@@ -49,7 +49,7 @@ Bytes descriptor_of(const std::optional<Bytes>& acl) {
   if (acl) out.bytes(*acl);
   return out.take();
 }
-Bytes descriptor_of(const std::vector<Entry>& entries) { return descriptor_of(acl_of(entries)); }
+Bytes list_of(const std::vector<Entry>& entries) { return descriptor_of(acl_of(entries)); }
 
 struct Fixture {
   FileWorld world;
@@ -86,7 +86,7 @@ struct Fixture {
 TEST(Smb2Security, TheCreatorIsTheOwner) {
   files::Attributes file;
   file.uid = 7;
-  const Bytes descriptor = descriptor_of({{kAllow, access::kFileRead, 3, 0}});
+  const Bytes descriptor = list_of({{kAllow, access::kFileRead, 3, 0}});
   EXPECT_EQ(decode_security(descriptor, security::kDacl, file).mode, 0400u);
 }
 
@@ -107,7 +107,7 @@ TEST(Smb2Security, TheModeFollowsTheList) {
 TEST(Smb2Security, WhatIsNoDescriptor) {
   files::Attributes file;
   EXPECT_EQ(decode_security(Bytes(4), security::kDacl, file).status, S::invalid_security_descr);
-  Bytes whole = descriptor_of({{kAllow, access::kFileRead}, {kDeny, access::kFileWrite}});
+  Bytes whole = list_of({{kAllow, access::kFileRead}, {kDeny, access::kFileWrite}});
   for (std::size_t size = 20; size < whole.size(); ++size) {
     const ByteView cut = ByteView(whole).first(size);
     EXPECT_EQ(decode_security(cut, security::kDacl, file).status, S::invalid_security_descr);
@@ -136,18 +136,17 @@ TEST(Smb2Security, ANewFileTakesTheListOfItsCreation) {
 
 TEST(Smb2Security, TheListIsEnforced) {
   Fixture f;
-  EXPECT_EQ(f.set(descriptor_of(std::vector<Entry>{})), S::success);
+  EXPECT_EQ(f.set(list_of({})), S::success);
   EXPECT_EQ(f.open(access::kReadData), S::access_denied);
   EXPECT_EQ(f.open(access::kGenericWrite), S::access_denied);
   EXPECT_EQ(f.open(access::kReadControl | access::kWriteDac), S::success)
       << "the owner may mend it";
-  EXPECT_EQ(f.set(descriptor_of({{kAllow, access::kFileRead | kStandard, 3, 0}})), S::success);
+  EXPECT_EQ(f.set(list_of({{kAllow, access::kFileRead | kStandard, 3, 0}})), S::success);
   EXPECT_EQ(f.open(access::kReadData), S::success);
   EXPECT_EQ(f.open(access::kWriteData), S::access_denied);
-  EXPECT_EQ(f.set(descriptor_of({{kAllow, access::kFileAll}, {kDeny, access::kWriteData}})),
-            S::success);
+  EXPECT_EQ(f.set(list_of({{kAllow, access::kFileAll}, {kDeny, access::kWriteData}})), S::success);
   EXPECT_EQ(f.open(access::kWriteData), S::success) << "the first entry decides";
-  EXPECT_EQ(f.set(descriptor_of({{kDeny, access::kAppendData}, {kAllow, access::kGenericAll}})),
+  EXPECT_EQ(f.set(list_of({{kDeny, access::kAppendData}, {kAllow, access::kGenericAll}})),
             S::success);
   EXPECT_EQ(f.open(access::kWriteData), S::success);
   EXPECT_EQ(f.open(access::kAppendData), S::access_denied) << "no mode can say that";
@@ -156,8 +155,7 @@ TEST(Smb2Security, TheListIsEnforced) {
 TEST(Smb2Security, AnotherModeEndsTheList) {
   Fixture f;
   const files::Credentials alice{1000, 1000, {}};
-  EXPECT_EQ(f.set(descriptor_of({{kDeny, access::kAppendData}, {kAllow, access::kFileAll}})),
-            S::success);
+  EXPECT_EQ(f.set(list_of({{kDeny, access::kAppendData}, {kAllow, access::kFileAll}})), S::success);
   files::FileSystem& files = *f.world.tree;
   spawn([](files::FileSystem& in, files::Credentials who) -> Task<void> {
     const auto found = co_await in.lookup(who, in.root(), "f", files::NameCase::exact);
@@ -170,7 +168,7 @@ TEST(Smb2Security, AnotherModeEndsTheList) {
 
 TEST(Smb2Security, AnOpenThatIsDeniedFailsWhatIsRelatedToIt) {
   Fixture f;
-  EXPECT_EQ(f.set(descriptor_of({{kAllow, access::kFileRead | kStandard, 3, 0}})), S::success);
+  EXPECT_EQ(f.set(list_of({{kAllow, access::kFileRead | kStandard, 3, 0}})), S::success);
   f.existing.access = access::kWriteData;
   Ask create, close;
   create.command = Command::create;
