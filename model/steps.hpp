@@ -54,9 +54,10 @@ struct Steps : Grants {
         return finish(w, Status::denied, verdict.body);  // its turn is kept already
     if (cycle) return finish(w, Status::deadlock);
     if (!again) {
+      const bool opening = std::holds_alternative<OpenRequested>(w.request);
       for (const auto& touch : asked.touches) {
         auto add = [&](FileId file) {
-          if (touch.breaks && touched(touch, file) && !among(w.files, file))
+          if ((touch.breaks || opening) && touched(touch, file) && !among(w.files, file))
             w.files.push_back(file);
         };
         add(touch.file);
