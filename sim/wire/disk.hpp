@@ -111,6 +111,7 @@ class JournalDisk {
   JournalDisk& operator=(const JournalDisk&) = delete;
 
   journal::Store& store() { return store_; }
+  std::uint64_t epoch() const { return store_.epoch(); }
   void append(std::uint64_t number, std::vector<journal::Record> records);
   /// A transaction that is under way may or may not reach the medium.
   void power_off();

@@ -57,8 +57,9 @@ class End final : public wire::Peer, public std::enable_shared_from_this<End> {
   /// Bytes without a mark: what a dishonest client sends.
   void send_raw(Bytes bytes);
   bool open() const { return !closing_; }
-  std::uint64_t messages_sent() const { return sent_; }
-  std::uint64_t messages_received() const { return received_; }
+  /// Everything that the other end said before this time has arrived here; what it says after
+  /// its end never does.
+  Nanos heard_until() const;
 
  private:
   friend class Stream;
@@ -75,7 +76,8 @@ class End final : public wire::Peer, public std::enable_shared_from_this<End> {
   std::shared_ptr<wire::Session> session_;
   bool closing_ = false;
   bool held_ = false;
-  std::uint64_t sent_ = 0, received_ = 0;
+  std::deque<Nanos> unheard_;  ///< when messages were sent that the other end does not have yet
+  Nanos closed_at_ = kNever;
 };
 
 class Network {

@@ -23,8 +23,9 @@ End::End(Stream&, int side, Address local, Address remote, net::Framing framing)
       framer_(framing, kMessageMax) {}
 
 void End::send(Bytes message) {
-  if (closing_) return;
-  ++sent_;
+  const auto stream = stream_.lock();
+  if (closing_ || !stream) return;
+  unheard_.push_back(stream->network().time().now());
   const auto mark = net::frame_mark(framing_, message.size());
   message.insert(message.begin(), mark.begin(), mark.end());
   send_raw(std::move(message));
@@ -59,7 +60,10 @@ void End::receive(const Bytes& bytes) {
     while (!closing_) {
       std::optional<Bytes> message = framer_.next();
       if (!message) break;
-      ++received_;
+      if (const auto stream = stream_.lock()) {
+        std::deque<Nanos>& unheard = stream->end(1 - side_)->unheard_;
+        if (!unheard.empty()) unheard.pop_front();
+      }
       const auto session = session_;
       session->on_message(std::move(*message));
     }
@@ -71,10 +75,19 @@ void End::end(bool at_once) {
   if (std::exchange(closing_, true)) return;
   const auto session = std::exchange(session_, nullptr);
   const auto stream = stream_.lock();
+  if (stream) closed_at_ = stream->network().time().now();
   if (!session) return;
   if (at_once || !stream) return session->on_closed();
   // Later, since the session may be in the middle of a message now.
   stream->network().time().put_after(0, [session] { session->on_closed(); });
+}
+
+Nanos End::heard_until() const {
+  const auto stream = stream_.lock();
+  if (!stream) return 0;
+  const End& other = *stream->end(1 - side_);
+  const Nanos now = std::min(stream->network().time().now(), other.closed_at_);
+  return other.unheard_.empty() ? now : std::min(now, other.unheard_.front());
 }
 
 // ---- Streams ------------------------------------------------------------------------------------
