@@ -41,6 +41,8 @@ class Protocols {
   const wire::smb2::Server& smb() const { return smb_; }
   const wire::smb2::OpenService& opens() const { return opens_; }
 
+  /// Calls to clients under way.
+  std::size_t waiting() const { return rpc_client_.waiting(); }
   /// Tells the hosts whose locks are on record that the server came back.
   void notify_hosts(const std::vector<core::ClientView>& clients);
   /// What waits for clients ends, and nothing is repeated: the server stops.

@@ -37,9 +37,9 @@ struct Deed {
 
 class Client {
  public:
-  Client(VirtualTime& time, Network& network, Witness& witness, std::string name,
+  Client(VirtualTime& time, Network& network, Witness& watching, std::string name,
          std::string address)
-      : machine(time, network, std::move(name), std::move(address)), witness(witness) {}
+      : machine(time, network, std::move(name), std::move(address)), witness(watching) {}
   virtual ~Client() = default;
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
@@ -60,8 +60,24 @@ class Client {
   /// The machine loses everything.
   virtual void crash(bool silent) = 0;
 
+  /// Whether a lock of this owner (one of this client's) does not count any more.
+  virtual bool is_void(const std::string& owner) const {
+    (void)owner;
+    return machine.dead();
+  }
+
   Machine machine;
   Witness& witness;
 };
+
+/// What is spawned on a client: ends with its machine, and hands on what it found.
+inline wire::Task<void> attended(Witness& witness, wire::Task<void> task) {
+  try {
+    co_await std::move(task);
+  } catch (const Crashed&) {
+  } catch (const Failure& failure) {
+    witness.note(failure);
+  }
+}
 
 }  // namespace lockstep::sim::wired

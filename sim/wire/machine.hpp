@@ -44,12 +44,12 @@ class Wakeup {
 
 class Machine {
  public:
-  Machine(VirtualTime& time, Network& network, std::string name, std::string address)
-      : name(std::move(name)),
-        address(std::move(address)),
+  Machine(VirtualTime& time, Network& net, std::string its_name, std::string its_address)
+      : name(std::move(its_name)),
+        address(std::move(its_address)),
         clock(time),
-        network(network),
-        dialler(network, this->address) {}
+        network(net),
+        dialler(net, address) {}
   Machine(const Machine&) = delete;
   Machine& operator=(const Machine&) = delete;
 

@@ -27,7 +27,8 @@ void Network::connect(const std::string& from, const Address& to, net::Framing f
   stream->begin();
   Random chance(seed_, "connect " + from + std::to_string(local.port));
   const auto give_up = [this, done](Nanos after) { time_.put_after(after, [done] { done({}); }); };
-  if (!reachable(from, to.host) || !reachable(to.host, from) || frozen_.contains(to.host)) {
+  if (!reachable(from, to.host) || !reachable(to.host, from) || frozen_.contains(to.host) ||
+      !hears(to)) {
     return give_up(kConnectTimeout);
   }
   time_.put_after(delay(chance), [this, stream, to, session = std::move(session), done] {
@@ -59,7 +60,7 @@ void Network::datagram(const Address& from, const Address& to, Bytes payload) {
     // Drawn in any case, so that a cut does not change what becomes of later ones.
     const Nanos after = delay(chance);
     const bool lost = chance.percent(weather_.loss);
-    if (lost || !reachable(from.host, to.host)) continue;
+    if (lost || !reachable(from.host, to.host) || !hears(to)) continue;
     time_.put_after(after, [this, from, to, payload] { arrive(from, to, payload); });
   }
 }
@@ -135,6 +136,7 @@ void Network::mend(const std::string& from, const std::string& to) {
 
 void Network::mend_all() {
   cuts_.clear();
+  deaf_.clear();
   pump_all();
 }
 

@@ -38,6 +38,8 @@ struct Weather {
 /// TCP_USER_TIMEOUT, as the server's listener sets them).
 inline constexpr Nanos kUnreachable = 120 * kSecond;
 inline constexpr Nanos kConnectTimeout = 10 * kSecond;
+/// Ports below belong to services that others call.
+inline constexpr std::uint16_t kFirstFreePort = 50'000;
 inline constexpr std::size_t kMessageMax = 9u << 20;
 
 class Network;
@@ -60,6 +62,8 @@ class End final : public wire::Peer, public std::enable_shared_from_this<End> {
   /// Everything that the other end said before this time has arrived here; what it says after
   /// its end never does.
   Nanos heard_until() const;
+  /// The other end is gone, whether or not this one knows.
+  bool half_open() const;
 
  private:
   friend class Stream;
@@ -99,7 +103,9 @@ class Network {
   void connect(const std::string& from, const Address& to, net::Framing framing,
                std::shared_ptr<wire::Session> session, Connected done);
   void datagram(const Address& from, const Address& to, Bytes payload);
-  std::uint16_t free_port() { return ++last_port_ < 1024 ? last_port_ = 40'000 : last_port_; }
+  std::uint16_t free_port() {
+    return last_port_ = ++last_port_ < kFirstFreePort ? kFirstFreePort : last_port_;
+  }
 
   // ---- What happens to them
   /// Nothing that this machine sends leaves it any more; `vanish` follows.
@@ -113,10 +119,17 @@ class Network {
   void cut(const std::string& from, const std::string& to);
   void mend(const std::string& from, const std::string& to);
   void mend_all();
+  /// Nobody gets through to the services of this machine (its callback channel); what it began
+  /// itself goes on.
+  void deafen(const std::string& host) { deaf_.insert(host); }
+  void undeafen(const std::string& host) { deaf_.erase(host); }
   /// Ends the streams between two machines, with what is under way cut off at any byte.
   enum class Notice : std::uint8_t { both, first, second };
   void reset(const std::string& first, const std::string& second, Notice notice);
   Weather& weather() { return weather_; }
+  bool hears(const Address& service) const {
+    return service.port >= kFirstFreePort || !deaf_.contains(service.host);
+  }
   bool reachable(const std::string& from, const std::string& to) const {
     return !cuts_.contains({from, to});
   }
@@ -145,11 +158,11 @@ class Network {
   std::map<Address, OnDatagram> bound_;
   std::map<std::uint64_t, std::shared_ptr<Stream>> streams_;
   std::set<std::pair<std::string, std::string>> cuts_;
-  std::set<std::string> frozen_, muted_;
+  std::set<std::string> frozen_, muted_, deaf_;
   std::map<std::string, std::deque<Action>> late_;  ///< datagrams for frozen machines
   std::map<std::string, Random> chances_;           ///< a stream of chance for each route
   std::uint64_t last_stream_ = 0;
-  std::uint16_t last_port_ = 40'000;
+  std::uint16_t last_port_ = kFirstFreePort;
   std::uint64_t messages_ = 0;
 };
 

@@ -50,10 +50,12 @@ std::string word(Status status) {
 
 }  // namespace
 
-NfsClient::NfsClient(VirtualTime& time, Network& network, Witness& witness, std::uint64_t seed,
+NfsClient::NfsClient(VirtualTime& time, Network& network, Witness& watching, std::uint64_t seed,
                      std::string name, std::string address, NfsHabits habits)
-    : Client(time, network, witness, std::move(name), std::move(address)),
+    : Client(time, network, watching, std::move(name), std::move(address)),
       habits_(habits),
+      mountd_{kServer, kMountPort},
+      lockd_of_server_{kServer, kNlmPort},
       chance_(seed, "nfs " + machine.name + " " + std::to_string(habits.boot)),
       rpc_(machine.clock, machine.dialler, chance_.next()),
       nfs_(machine, {kServer, kNfsPort}, static_cast<std::uint32_t>(chance_.next())),
@@ -110,8 +112,7 @@ Task<void> NfsClient::arrive() {
     BigWriter path;
     rpc::put_string(path, "/" + kShare);
     call.arguments = path.take();
-    rpc::CallResult answer =
-        co_await rpc_.call_tcp({kServer, kMountPort}, std::move(call), 10 * kSecond);
+    rpc::CallResult answer = co_await rpc_.call_tcp(mountd_, std::move(call), 10 * kSecond);
     machine.check();
     if (answer.answered()) {
       BigReader in = answer.reader();
@@ -133,7 +134,7 @@ Task<void> NfsClient::leave() {
   BigWriter path;
   rpc::put_string(path, "/" + kShare);
   call.arguments = path.take();
-  co_await rpc_.call_tcp({kServer, kMountPort}, std::move(call), 10 * kSecond);
+  co_await rpc_.call_tcp(mountd_, std::move(call), 10 * kSecond);
   machine.check();
   nfs_.close();
   nlm_tcp_.close();
@@ -240,8 +241,8 @@ Task<bool> NfsClient::write_page(FileRef file, std::uint32_t cell) {
   const Bytes bytes = file->pages[cell].bytes;
   const std::uint32_t stable = habits_.stable_writes ? kFileSync : kUnstable;
   Results wrote = co_await ask(
-      kWrite,
-      write_call(file->handle, CellRange{cell, cell}.offset(), as_text(bytes), stable).take());
+      kWrite, write_call(file->handle, CellRange{cell, cell}.offset(), wire::as_text(bytes), stable)
+                  .take());
   const WccResult wcc = get_wcc(wrote.in);
   if (!wrote.ok()) {
     if (file->pages.contains(cell) && file->pages[cell].dirty == id) lose(*file, cell);

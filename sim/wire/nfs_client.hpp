@@ -30,7 +30,7 @@ struct NfsHabits {
 
 class NfsClient final : public Client {
  public:
-  NfsClient(VirtualTime& time, Network& network, Witness& witness, std::uint64_t seed,
+  NfsClient(VirtualTime& time, Network& network, Witness& watching, std::uint64_t seed,
             std::string name, std::string address, NfsHabits habits);
   ~NfsClient() override;
 
@@ -121,6 +121,8 @@ class NfsClient final : public Client {
   wire::nlm::LockCall lock_call(const Lock& lock) const;
 
   const NfsHabits habits_;
+  // Named: g++ 12 destroys aggregate temporaries in co_await expressions twice.
+  const Address mountd_, lockd_of_server_;
   Random chance_;
   wire::rpc::Client rpc_;
   RpcMount nfs_, nlm_tcp_;

@@ -51,7 +51,12 @@ class CallbackProgram final : public rpc::Program {
     BigReader in = call.reader();
     const nlm::LockCall args = nlm::get_test_call(in, call.header.version);
     if (in.failed()) co_return rpc::Reply::garbage();
-    const nlm::Status status = client_.on_granted(args);
+    nlm::Status status = nlm::Status::denied;
+    try {
+      status = client_.on_granted(args);
+    } catch (const Failure& failure) {
+      client_.witness.note(failure);
+    }
     BigWriter out = rpc::begin_reply();
     out.bytes(nlm::encode_result(args.cookie, status, call.header.version));
     co_return rpc::Reply::done(std::move(out));
@@ -154,7 +159,7 @@ Task<std::optional<nlm::Status>> NfsClient::nlm(std::uint32_t procedure, Lock lo
     } else {
       rpc::Retry retry;
       retry.tries = 5;
-      answer = co_await rpc_.call_udp({kServer, kNlmPort}, call, retry);
+      answer = co_await rpc_.call_udp(lockd_of_server_, call, retry);
     }
     machine.check();
     if (answer.outcome == rpc::CallResult::Outcome::refused) {
@@ -328,34 +333,31 @@ nlm::Status NfsClient::on_granted(const nlm::LockCall& call) {
 void NfsClient::on_server_rebooted(std::int32_t state) {
   if (state == server_state_) return;
   server_state_ = state;
-  if (!std::exchange(reclaiming_, true)) wire::spawn(reclaim());
+  if (!std::exchange(reclaiming_, true)) wire::spawn(attended(witness, reclaim()));
 }
 
 Task<void> NfsClient::reclaim() {
-  try {
-    std::int32_t state = 0;
-    while (state != server_state_) {
-      state = server_state_;
-      const std::vector<Lock> locks = held_;
-      for (const Lock& lock : locks) {
-        Lock again = lock;
-        again.asked = machine.now();
-        again.run = witness.run;
-        const auto status = co_await nlm(nlm::kLock, again, false, true);
-        if (state != server_state_) break;
-        if (status == nlm::Status::granted) {
-          witness.marks.hit(kReclaimed);
-          granted(again);
-        } else {
-          witness.marks.hit(kReclaimLost);
-          witness.locks.forget(owner(lock.process), lock.file->node, lock.range);
-          drop(lock.process, lock.file, lock.range);
-        }
+  std::int32_t state = 0;
+  while (state != server_state_) {
+    state = server_state_;
+    const std::vector<Lock> locks = held_;
+    for (const Lock& lock : locks) {
+      Lock again = lock;
+      again.asked = machine.now();
+      again.run = witness.run;
+      const auto status = co_await nlm(nlm::kLock, again, false, true);
+      if (state != server_state_) break;
+      if (status == nlm::Status::granted) {
+        witness.marks.hit(kReclaimed);
+        granted(again);
+      } else {
+        witness.marks.hit(kReclaimLost);
+        witness.locks.forget(owner(lock.process), lock.file->node, lock.range);
+        drop(lock.process, lock.file, lock.range);
       }
     }
-    reclaiming_ = false;
-  } catch (const Crashed&) {
   }
+  reclaiming_ = false;
 }
 
 void NfsClient::grace_over(std::uint64_t run) {
@@ -379,8 +381,10 @@ Task<void> NfsClient::notify_reboot() {
       rpc::put_string(out, machine.name);
       out.u32(habits_.boot * 2 + 1);
       call.arguments = out.take();
-      const rpc::CallResult answer =
-          co_await rpc_.call_udp({kServer, *port}, std::move(call), rpc::Retry{});
+      Address statd;
+      statd.host = kServer;
+      statd.port = *port;
+      const rpc::CallResult answer = co_await rpc_.call_udp(statd, std::move(call), rpc::Retry{});
       machine.check();
       if (answer.answered()) co_return;
     }

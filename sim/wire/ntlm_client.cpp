@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "shell/wire/smb2/crypto/hash.hpp"
+#include "shell/wire/smb2/ntlm/acceptor.hpp"
 #include "shell/wire/smb2/ntlm/messages.hpp"
 #include "shell/wire/smb2/unicode.hpp"
 

@@ -48,7 +48,7 @@ bool read_contexts(ByteView area, std::map<std::string, Bytes>& contexts) {
     const std::uint16_t data_at = in.u16();
     const std::uint32_t data_size = in.u32();
     in.seek(name_at);
-    const std::string name(as_text(in.take(name_size)));
+    const std::string name(wire::as_text(in.take(name_size)));
     in.seek(data_at);
     const ByteView data = in.take(data_size);
     if (in.failed() || next > area.size()) return false;

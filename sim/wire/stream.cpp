@@ -90,6 +90,11 @@ Nanos End::heard_until() const {
   return other.unheard_.empty() ? now : std::min(now, other.unheard_.front());
 }
 
+bool End::half_open() const {
+  const auto stream = stream_.lock();
+  return !stream || !stream->end(1 - side_)->open();
+}
+
 // ---- Streams ------------------------------------------------------------------------------------
 
 Stream::Stream(Network& network, std::uint64_t number, const Address& from, const Address& to,

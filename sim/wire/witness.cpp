@@ -22,6 +22,7 @@ void LockBeliefs::believe(const std::string& owner, std::uint64_t node, CellRang
     for (std::uint32_t i = range.first; i <= range.last; ++i) {
       const Mode theirs = cells[i].mode;
       if (theirs == Mode::none || (theirs == Mode::shared && mode == Mode::shared)) continue;
+      if (is_void(other)) break;
       throw Failure(FailureKind::assertion,
                     "LockExclusion: " + owner + " holds cell " + std::to_string(i) + " " +
                         say(mode) + ", and so does " + other + " (" + say(theirs) + ")");
@@ -49,7 +50,7 @@ void LockBeliefs::mandatory_io(const std::string& who, std::uint64_t node, std::
   for (const auto& [other, cells] : file->second) {
     const Held& held = cells[cell];
     if (other == who || held.mode == Mode::none || held.since > since) continue;
-    if (!writes && held.mode == Mode::shared) continue;
+    if ((!writes && held.mode == Mode::shared) || is_void(other)) continue;
     throw Failure(FailureKind::assertion, "MandatoryIO: " + who + (writes ? " wrote" : " read") +
                                               " cell " + std::to_string(cell) + ", which " + other +
                                               " had locked all the time (" + say(held.mode) + ")");
@@ -62,15 +63,6 @@ LockBeliefs::Mode LockBeliefs::mode(const std::string& owner, std::uint64_t node
   if (file == of_file_.end()) return Mode::none;
   const auto mine = file->second.find(owner);
   return mine == file->second.end() ? Mode::none : mine->second[cell].mode;
-}
-
-bool LockBeliefs::any(const std::string& owner) const {
-  return std::ranges::any_of(of_file_, [&](const auto& file) {
-    const auto mine = file.second.find(owner);
-    return mine != file.second.end() && std::ranges::any_of(mine->second, [](const Held& held) {
-             return held.mode != Mode::none;
-           });
-  });
 }
 
 // ---- The ledger ---------------------------------------------------------------------------------

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -46,7 +48,10 @@ class LockBeliefs {
   void mandatory_io(const std::string& who, std::uint64_t node, std::uint32_t cell, bool writes,
                     Nanos since) const;
   Mode mode(const std::string& owner, std::uint64_t node, std::uint32_t cell) const;
-  bool any(const std::string& owner) const;
+
+  /// Owners that cannot rely on their locks any more, whether or not they know: asked before a
+  /// contradiction is found.
+  std::function<bool(const std::string& owner)> is_void;
 
  private:
   struct Held {
@@ -86,6 +91,11 @@ struct Witness {
   std::uint64_t run = 0;       ///< of the server: 1, 2, ...
   std::uint64_t requests = 0;  ///< calls and commands that clients sent
   std::function<void(const std::string& column, const std::string& text)> tell;
+  std::optional<Failure> found;  ///< the first that somebody noted
+  /// For places that an exception would not leave: inside the server's calls.
+  void note(const Failure& failure) {
+    if (!found) found = failure;
+  }
 };
 
 }  // namespace lockstep::sim::wired

@@ -15,6 +15,7 @@
 #include "shell/wire/smb2/create_caching.hpp"
 #include "shell/wire/smb2/fscc_file.hpp"
 #include "shell/wire/smb2/open_service.hpp"
+#include "shell/wire/smb2/unicode.hpp"
 #include "tests/wire/rpc_core.hpp"
 #include "tests/wire/smb2_client.hpp"
 #include "tests/wire/smb2_world.hpp"
