@@ -8,7 +8,8 @@ namespace lockstep::sim::wired {
 
 namespace {
 
-constexpr Nanos kSettle = 10 * kSecond;
+/// Half-open connections are noticed by then.
+constexpr Nanos kSettle = kUnreachable + 10 * kSecond;
 constexpr Nanos kLastBoot = 500 * kMillisecond;
 
 }  // namespace

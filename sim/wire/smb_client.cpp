@@ -267,6 +267,7 @@ Task<std::string> SmbClient::read(OpenRef open, std::uint32_t cell) {
   const CacheRef cache = open->cache;
   co_await not_while_breaking(cache);
   if (open->closed) co_return "closed";
+  if (conflicts_here(*open, {cell, cell}, /*exclusive=*/false)) co_return "meets a lock here";
   const Cell where{open->node, cell};
   const auto page = cache->pages.find(cell);
   if ((cache->rights & state::kRead) != 0 && page != cache->pages.end()) {
@@ -308,6 +309,7 @@ Task<std::string> SmbClient::write(OpenRef open, std::uint32_t cell) {
   const CacheRef cache = open->cache;
   co_await not_while_breaking(cache);
   if (open->closed) co_return "closed";
+  if (conflicts_here(*open, {cell, cell}, /*exclusive=*/true)) co_return "meets a lock here";
   const WriteId id = witness.history.begin(machine.name, {open->node, cell}, machine.now());
   if ((cache->rights & state::kWrite) != 0) {
     witness.marks.hit(kCachedWrite);
@@ -369,12 +371,13 @@ Task<std::string> SmbClient::sync(OpenRef open) {
 
 // ---- Locks --------------------------------------------------------------------------------------
 
+/// Locks of this client's other opens, of which the server may not know.
 bool SmbClient::conflicts_here(const Open& open, CellRange range, bool exclusive) const {
   for (const OpenRef& other : opens_) {
-    if (other->node != open.node || other->closed) continue;
+    if (other.get() == &open || other->node != open.node || other->closed) continue;
     for (const Lock& lock : other->locks) {
       const bool overlap = lock.range.first <= range.last && range.first <= lock.range.last;
-      if (overlap && (other.get() == &open || exclusive || lock.exclusive)) return true;
+      if (overlap && (exclusive || lock.exclusive)) return true;
     }
   }
   return false;
