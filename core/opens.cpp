@@ -46,7 +46,9 @@ Outcome State::attempt(const OpenRequested& event, Arrival) {
   // One that truncates is no mere reclaim: it waits for the end of grace like any change.
   const bool by_itself =
       smb && !event.overwrite && may_reclaim(*client) && recovered_open(file, *client, event);
-  const bool has_it = smb ? by_itself : open_of_owner(file, *client, event.owner) != nullptr;
+  const bool again = event.reclaim == Reclaim::previous && recovered_open(file, *client, event);
+  const bool has_it =
+      by_itself || again || (!smb && open_of_owner(file, *client, event.owner) != nullptr);
   if (!has_it &&
       (client->opens.size() >= limits.opens_per_client_max || opens.size() >= limits.opens_max)) {
     return refuse(Status::limit);
@@ -125,6 +127,7 @@ void State::grant_open(const OpenRequested& event, Client& client, File& file, c
     }
     if (open->recovered) {
       open->recovered = false;
+      open->recorded_access = open->recorded_deny = {};
       claimed(client, file);
     }
   }

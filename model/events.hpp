@@ -114,9 +114,8 @@ struct Events : Steps {
 
   void on(const ShareReleased& e) {
     if (client(e.client) == nullptr) return reply(e.request, Status::unknown_client);
-    const Open* share = find(opens, [&](auto& o) {
-      return o.client == e.client && o.owner == e.owner && o.file == e.file;
-    });
+    const Open* share =
+        find(opens, [&](auto& o) { return is_open_of(o, e.client, e.file, e.owner); });
     if (share != nullptr) return on(OpenClosed{e.request, share->open});
     reply(e.request, Status::ok, CloseReply{});
   }

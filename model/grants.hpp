@@ -13,9 +13,7 @@ struct Grants : Judge {
   void open_file(const Waiter& w, const OpenRequested& e) {
     const bool widens = protocol(e.client) != Protocol::nlm;  // an NLM SHARE replaces
     const bool reclaim = reclaimable(e) != nullptr;
-    const Open* held =
-        reclaim ? reclaimable(e)
-                : find(opens, [&](auto& o) { return !smb(e.client) && same_opener(o, e); });
+    const Open* held = own_open(e);
     OpenId id = held == nullptr ? OpenId{} : held->open;
     if (!id) {
       opens.push_back({{OpenId{++open_counter}, e.client, e.file, e.owner, {}, {}, {}}});

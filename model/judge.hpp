@@ -61,9 +61,9 @@ struct Judge : Ranges {
     auto its = [&](auto& each) { return each.client == c->client; };
     auto its_locks = [&](auto& held) { return owner_of(held) == owner_of(*lock); };
     if (opening != nullptr && all(opens, its).size() >= limits.opens_per_client_max &&
-        !has_already(*opening))
+        own_open(*opening) == nullptr)
       return Status::limit;
-    if (opening != nullptr && opens.size() >= limits.opens_max && !has_already(*opening))
+    if (opening != nullptr && opens.size() >= limits.opens_max && own_open(*opening) == nullptr)
       return Status::limit;
     if (lock != nullptr && (lock->more.size() + 1 > limits.elements_per_request_max ||
                             locks.size() >= limits.locks_max ||
@@ -106,12 +106,16 @@ struct Judge : Ranges {
     if (io->target.operation != Operation::read) return access.has(AccessBit::write);
     return by_smb ? access.has(AccessBit::read) : any;
   }
-  bool has_already(const OpenRequested& e) const {
-    return smb(e.client) ? reclaimable(e) != nullptr
-                         : any(opens, [&](auto& o) { return same_opener(o, e); });
+  /// The open that this request is about: reclaimed, widened, or (NLM) replaced.
+  const Open* own_open(const OpenRequested& e) const {
+    if (const Open* again = reclaimable(e)) return again;
+    if (smb(e.client)) return nullptr;
+    return find(opens, [&](auto& o) { return is_open_of(o, e.client, e.file, e.owner); });
   }
-  static bool same_opener(const Open& o, const OpenRequested& e) {
-    return o.client == e.client && o.file == e.file && o.owner == e.owner;
+  /// A NFSv4 OPEN of before a restart is taken over by its reclaim only; a SHARE replaces any.
+  bool is_open_of(const Open& o, ClientId c, FileId file, const std::string& owner) const {
+    return o.client == c && o.file == file && o.owner == owner &&
+           (!o.recovered || protocol(c) == Protocol::nlm);
   }
 
   // ---- 2. Grace ---------------------------------------------------------------------------------
