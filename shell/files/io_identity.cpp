@@ -86,11 +86,14 @@ bool become(Current& now, std::uint32_t uid, std::uint32_t gid,
 
 bool can_switch_identity() {
   static const bool can = [] {
-    (void)server_identity();
+    const std::vector<std::uint32_t>& groups = server_identity().groups;
     const int bits = prctl(PR_GET_SECUREBITS);
     const bool fixup = bits >= 0 && (bits & SECBIT_NO_SETUID_FIXUP) == 0;
     return geteuid() == 0 && fixup && effective_capability(CAP_SETUID) &&
-           effective_capability(CAP_SETGID);
+           effective_capability(CAP_SETGID) &&
+           // Root of a user namespace with one user in it has the capabilities, and may not use
+           // them: there, even setting the groups that one has is refused.
+           syscall(kSetGroups, groups.size(), groups.data()) == 0;
   }();
   return can;
 }

@@ -30,8 +30,8 @@ class Identity {
   bool any_;
 };
 
-/// True when the process runs as root with CAP_SETUID and CAP_SETGID; else every job runs as the
-/// server's own user.
+/// True when the process runs as root with CAP_SETUID and CAP_SETGID, and these are worth
+/// something (user_namespaces(7)); else every job runs as the server's own user.
 bool can_switch_identity();
 
 /// True when this process may open files by kernel handles (CAP_DAC_READ_SEARCH).

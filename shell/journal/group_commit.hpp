@@ -1,7 +1,10 @@
 // Carries batches from the loop's thread to the store: one writer thread, and whatever has gathered
 // while the disk was busy goes into its next transaction. So many steps share one fsync, and a
-// lonely one waits for nobody. What is written, and what a failure means, is CommitQueue's; a
-// failing store is tried again when the writer is poked and after `retry`.
+// lonely one waits for nobody.
+//
+// When the store fails, what is queued stays queued, in its order (a key that changes again is kept
+// once, so that a long failure costs no more memory than the state itself). The writer tries again
+// when it is poked and after `retry`. Only a store that was fenced is never written again.
 #pragma once
 
 #include <chrono>
@@ -11,7 +14,6 @@
 #include <mutex>
 #include <thread>
 
-#include "shell/journal/commit_queue.hpp"
 #include "shell/journal/journal.hpp"
 
 namespace lockstep::journal {
@@ -24,7 +26,6 @@ class GroupCommit {
     /// Waits this long before each transaction: a slow disk, for benchmarks and tests.
     std::chrono::microseconds delay{0};
   };
-  using Stats = CommitQueue::Stats;
   /// Runs a function on the loop's thread; may be called from any thread.
   using Post = std::function<void(std::function<void()>)>;
   /// All three are called on the loop's thread, through `Post`.
@@ -49,12 +50,22 @@ class GroupCommit {
   void append(std::uint64_t number, std::vector<Record> records);
   /// Try again now, if the last attempt failed.
   void poke();
+
+  struct Stats {
+    std::uint64_t batches = 0;       ///< made durable
+    std::uint64_t transactions = 0;  ///< that made them so
+    std::uint64_t failures = 0;
+    std::uint64_t queued = 0;  ///< appended and not durable yet
+  };
   Stats stats() const;
 
  private:
   void run();
-  void wait_for_work(std::unique_lock<std::mutex>& hold);
-  void write(std::span<const Batch> batches);
+  /// Sleeps until there is a reason to write; false when it is time to end.
+  bool wait_for_work(std::unique_lock<std::mutex>& hold);
+  void write_gathered();
+  void on_failure(const Error& error);
+  void merge_gathered();
 
   const std::unique_ptr<Store> store_;
   const Post post_;
@@ -64,8 +75,17 @@ class GroupCommit {
 
   mutable std::mutex mutex_;
   std::condition_variable wake_;
-  CommitQueue commit_;
+  std::vector<Batch> queue_;
+  bool poked_ = false;
   bool ending_ = false;
+  Stats stats_;
+
+  // The writer thread's own.
+  std::vector<Batch> gathered_;
+  std::size_t merged_ = 0;  ///< batches that now stand inside another one of `gathered_`
+  bool failing_ = false;
+  bool fenced_ = false;
+  Failure failure_ = Failure::io;
   std::thread writer_;
 };
 

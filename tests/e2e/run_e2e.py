@@ -6,6 +6,7 @@ The kernel's NFS and CIFS clients run in a guest; without root, QEMU or /dev/net
 are skipped, with the reason. The last line is "N passed, N failed, N skipped"."""
 import argparse
 import importlib
+import itertools
 import os
 import pkgutil
 import re
@@ -13,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 
@@ -46,23 +48,36 @@ def arguments():
     parser.add_argument("--keep", action="store_true", help="keep the servers' directories")
     parser.add_argument("--timeline", action="store_true", help="print every scenario's events")
     parser.add_argument("--stop", action="store_true", help="stop at the first failure")
+    parser.add_argument("--sample", action="store_true",
+                        help="of scenarios that differ in their case only, the first and the last")
+    parser.add_argument("--jobs", metavar="N", type=int, default=1,
+                        help="side by side: N parts, each in a namespace with servers of its own; "
+                             "the guest's scenarios stay together in one of them")
+    parser.add_argument("--part", metavar="I/N", help=argparse.SUPPRESS)
     return parser.parse_args()
+
+
+def unshare(*command):
+    """The command line that runs `command` in a network namespace of its own, or None where none
+    can be had."""
+    if not shutil.which("unshare") or not shutil.which("ip"):
+        return None
+    flags = "-nm" if os.geteuid() == 0 else "-Urnm"
+    line = ["unshare", flags, "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
+    probe = subprocess.run([*line, "true"], check=False, stdout=subprocess.DEVNULL,
+                           stderr=subprocess.DEVNULL)
+    return [*line, *command] if probe.returncode == 0 else None
 
 
 def enter_namespace():
     """Runs this program again inside a network namespace of its own, where one can be had."""
     if os.environ.get(INSIDE):
         return os.environ[INSIDE]
-    if shutil.which("unshare") and shutil.which("ip"):
-        flags = "-nm" if os.geteuid() == 0 else "-Urnm"
-        setup = 'ip link set lo up && exec "$@"'
-        probe = subprocess.run(["unshare", flags, "sh", "-c", setup, "sh", "true"], check=False,
-                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        if probe.returncode == 0:
-            kind = "root" if os.geteuid() == 0 else "user"
-            os.environ[INSIDE] = kind
-            os.execvp("unshare", ["unshare", flags, "sh", "-c", setup, "sh", sys.executable,
-                                  os.path.join(HERE, "run_e2e.py"), *sys.argv[1:]])
+    kind = "root" if os.geteuid() == 0 else "user"
+    line = unshare(sys.executable, os.path.join(HERE, "run_e2e.py"), *sys.argv[1:])
+    if line:
+        os.environ[INSIDE] = kind
+        os.execvp(line[0], line)
     os.environ[INSIDE] = "none"
     return "none"
 
@@ -80,8 +95,62 @@ def load_scenarios(options):
         if one.full_only and not options.full:
             continue
         chosen.append(one)
+    if options.sample:
+        ends = [one for _, same in itertools.groupby(chosen, key=lambda one: one.family or one.name)
+                for cases in [list(same)] for one in cases[:1] + cases[1:][-1:]]
+        chosen = ends
     # Scenarios that share a server stand together: it is started once.
-    return sorted(chosen, key=lambda one: (one.room == "vm", one.server is not None))
+    chosen.sort(key=lambda one: (one.room == "vm", one.server is not None))
+    return part_of(chosen, options.part) if options.part else chosen
+
+
+def part_of(chosen, part):
+    """What part I/N of a run does. The guest's scenarios are all in the last part."""
+    index, count = map(int, part.split("/"))
+    user = [one for one in chosen if one.room != "vm"]
+    guest = [one for one in chosen if one.room == "vm"]
+    if guest and count > 1:
+        if index == count - 1:
+            return guest
+        count -= 1
+    return user[index::count] + (guest if count == 1 else [])
+
+
+def side_by_side(options):
+    """Starts the parts and hands on what they say, scenario by scenario. Returns the exit status."""
+    sums, results, lock = [0, 0, 0], [], threading.Lock()
+
+    def follow(process):
+        block = []
+        for line in itertools.chain(process.stdout, ["["]):
+            counts = re.match(r"(\d+) passed, (\d+) failed, (\d+) skipped", line)
+            if block and not line.startswith(("    ", "\n")):
+                with lock:
+                    print("".join(block), end="", flush=True)
+                block = []
+            if counts:
+                with lock:
+                    results.append(counts[0])
+                    for index in range(3):
+                        sums[index] += int(counts[index + 1])
+            else:
+                block.append(line)
+
+    parts = [subprocess.Popen([sys.executable, os.path.join(HERE, "run_e2e.py"), *sys.argv[1:],
+                               "--part", f"{index}/{options.jobs}"], stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              universal_newlines=True) for index in range(options.jobs)]
+    threads = [threading.Thread(target=follow, args=(process,)) for process in parts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    bad = [process.wait() for process in parts]
+    if len(results) < len(parts) or (any(bad) and not sums[1]):
+        print(f"a part of the run ended without its result: {bad}")
+        sums[1] += 1
+    print(f"{sums[0]} passed, {sums[1]} failed, {sums[2]} skipped", flush=True)
+    return 1 if sums[1] else 0
 
 
 class Runner:
@@ -132,6 +201,7 @@ class Runner:
             verdict, text = "FAIL", traceback.format_exc(limit=-4).rstrip()
         seconds = time.monotonic() - begin
         at = time.monotonic() - self.started
+        text = text.replace("\n", "\n    ")
         print(f"[{at:6.1f}] {verdict} {one.name} ({seconds:.2f} s)"
               + (f": {text}" if text else ""), flush=True)
         if world is not None:
@@ -175,6 +245,8 @@ def main():
         for one in load_scenarios(options):
             print(f"{one.room:<5} {one.name}")
         return 0
+    if options.jobs > 1 and not options.part and unshare():
+        return side_by_side(options)
     kind = enter_namespace()
     binaries = servers.find_binaries(os.path.dirname(os.path.dirname(HERE)), options.binaries)
     if binaries is None:

@@ -94,7 +94,7 @@ class Proxy:
         """The client's machine is as good as gone, but its connection stands."""
         self.hold = lambda head: True
 
-    def wait_kept(self, timeout=5.0):
+    def wait_kept(self, timeout=15.0):
         """True once a message is being held back."""
         with self.changed:
             return self.changed.wait_for(lambda: bool(self.kept), timeout)

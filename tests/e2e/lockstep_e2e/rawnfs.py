@@ -125,7 +125,7 @@ class NfsClient:
     def start(self, procedure, arguments, label, decode, xid=None):
         return self.nfs.start(procedure, arguments, label=label, decode=decode, xid=xid)
 
-    def getattr(self, name, timeout=10.0):
+    def getattr(self, name, timeout=30.0):
         def decode(reader):
             status = reader.u32()
             return Result(status, **(fattr(reader) if status == 0 else {}))
@@ -138,14 +138,14 @@ class NfsClient:
         arguments = Packer().opaque(self.handle(name)).bytes() + sattr(**attributes)
         return self.start(2, arguments + Packer().boolean(False).bytes(), "SETATTR", decode)
 
-    def lookup(self, directory, leaf, timeout=10.0):
+    def lookup(self, directory, leaf, timeout=30.0):
         def decode(reader):
             status = reader.u32()
             return Result(status, **({"handle": reader.opaque()} if status == 0 else {}))
         arguments = Packer().opaque(directory).string(leaf).bytes()
         return self.start(3, arguments, "LOOKUP", decode).wait(timeout)
 
-    def access(self, name, bits=0x3F, timeout=10.0):
+    def access(self, name, bits=0x3F, timeout=30.0):
         def decode(reader):
             status = reader.u32()
             post_op(reader)
@@ -188,7 +188,7 @@ class NfsClient:
         how = Packer().u32(1 if guarded else 0).bytes() + sattr(mode=mode, size=size)
         return self.start(8, self.where(name) + how, "CREATE", decode)
 
-    def mkdir(self, name, mode=0o755, timeout=10.0):
+    def mkdir(self, name, mode=0o755, timeout=30.0):
         def decode(reader):
             return Result(reader.u32())
         return self.start(9, self.where(name) + sattr(mode=mode), "MKDIR", decode).wait(timeout)
@@ -217,7 +217,7 @@ class NfsClient:
         arguments = Packer().opaque(self.handle(name)).bytes() + self.where(target)
         return self.start(15, arguments, "LINK", decode)
 
-    def readdir(self, name="", count=65536, timeout=10.0):
+    def readdir(self, name="", count=65536, timeout=30.0):
         """All names of a directory, however many calls it takes."""
         def decode(reader):
             status = reader.u32()
@@ -251,31 +251,31 @@ class NfsClient:
 
     # Plain forms ---------------------------------------------------------------------------------
 
-    def read(self, name, offset=0, count=65536, timeout=10.0):
+    def read(self, name, offset=0, count=65536, timeout=30.0):
         return self.start_read(name, offset, count).wait(timeout)
 
-    def write(self, name, offset, data, timeout=10.0, stable=FILE_SYNC):
+    def write(self, name, offset, data, timeout=30.0, stable=FILE_SYNC):
         return self.start_write(name, offset, data, stable).wait(timeout)
 
-    def create(self, name, timeout=10.0, **kwargs):
+    def create(self, name, timeout=30.0, **kwargs):
         return self.start_create(name, **kwargs).wait(timeout)
 
-    def truncate(self, name, size, timeout=10.0):
+    def truncate(self, name, size, timeout=30.0):
         return self.start_setattr(name, size=size).wait(timeout)
 
-    def remove(self, name, timeout=10.0):
+    def remove(self, name, timeout=30.0):
         return self.start_remove(name).wait(timeout)
 
-    def rmdir(self, name, timeout=10.0):
+    def rmdir(self, name, timeout=30.0):
         return self.start_remove(name, 13, "RMDIR").wait(timeout)
 
-    def rename(self, source, target, timeout=10.0):
+    def rename(self, source, target, timeout=30.0):
         return self.start_rename(source, target).wait(timeout)
 
-    def link(self, name, target, timeout=10.0):
+    def link(self, name, target, timeout=30.0):
         return self.start_link(name, target).wait(timeout)
 
-    def insist(self, start, limit=10.0, pause=0.05):
+    def insist(self, start, limit=30.0, pause=0.05):
         """Repeats `start()` (a fresh xid each time) while the answer is JUKEBOX, as a client that
         waits does. The last Result gets `tries` and `at`, the time of its arrival."""
         end, tries = now() + limit, 0

@@ -183,14 +183,14 @@ class NlmClient:
                     return None
                 self.changed.wait(left)
 
-    def wait_granted(self, timeout=10.0, since=0.0, owner=None, offset=None):
+    def wait_granted(self, timeout=30.0, since=0.0, owner=None, offset=None):
         """The first NLM_GRANTED after `since` (for that owner and offset), or None."""
         def match(call):
             return (call.at >= since and owner in (None, call.owner)
                     and offset in (None, call.offset))
         return self._wait_for(self.granted, match, timeout)
 
-    def wait_notified(self, timeout=10.0, since=0.0):
+    def wait_notified(self, timeout=30.0, since=0.0):
         """(mon_name, state, address, time) of the first SM_NOTIFY after `since`, or None."""
         return self._wait_for(self.notified, lambda item: item[3] >= since, timeout)
 
@@ -250,22 +250,22 @@ class NlmClient:
     def start_share(self, handle, access="r", deny="", owner=b"owner", reclaim=False):
         return self._share(SHARE, "NLM_SHARE", handle, access, deny, owner, reclaim)
 
-    def lock(self, handle, *args, timeout=10.0, **kwargs):
+    def lock(self, handle, *args, timeout=30.0, **kwargs):
         return self.start_lock(handle, *args, **kwargs).wait(timeout)
 
-    def unlock(self, handle, *args, timeout=10.0, **kwargs):
+    def unlock(self, handle, *args, timeout=30.0, **kwargs):
         return self.start_unlock(handle, *args, **kwargs).wait(timeout)
 
-    def cancel(self, handle, *args, timeout=10.0, **kwargs):
+    def cancel(self, handle, *args, timeout=30.0, **kwargs):
         return self.start_cancel(handle, *args, **kwargs).wait(timeout)
 
-    def test(self, handle, *args, timeout=10.0, **kwargs):
+    def test(self, handle, *args, timeout=30.0, **kwargs):
         return self.start_test(handle, *args, **kwargs).wait(timeout)
 
-    def share(self, handle, *args, timeout=10.0, **kwargs):
+    def share(self, handle, *args, timeout=30.0, **kwargs):
         return self.start_share(handle, *args, **kwargs).wait(timeout)
 
-    def unshare(self, handle, owner=b"owner", timeout=10.0):
+    def unshare(self, handle, owner=b"owner", timeout=30.0):
         return self._share(UNSHARE, "NLM_UNSHARE", handle, "", "", owner, False).wait(timeout)
 
     def message(self, procedure, handle, offset=0, length=TO_END, exclusive=True, block=False,
@@ -288,7 +288,7 @@ class NlmClient:
             raise TimeoutError(f"no _RES for the _MSG of procedure {procedure}")
         return found[1]
 
-    def free_all(self, timeout=10.0):
+    def free_all(self, timeout=30.0):
         """Gives everything of this host back; the call has no result."""
         arguments = Packer().string(self.host).i32(self.state).bytes()
         self.nlm.call(FREE_ALL, arguments, timeout, label="NLM_FREE_ALL")

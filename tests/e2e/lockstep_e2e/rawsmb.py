@@ -183,7 +183,7 @@ class SmbClient:
     def logoff(self):
         return self.request(proto.LOGOFF, struct.pack("<HH", 4, 0))
 
-    def echo(self, timeout=10.0):
+    def echo(self, timeout=30.0):
         return self.request(proto.ECHO, struct.pack("<HH", 4, 0), timeout)
 
     def close(self):
@@ -244,7 +244,7 @@ class SmbClient:
         except OSError as error:
             raise Lost(str(error)) from error
 
-    def request(self, command, body, timeout=10.0, **kwargs):
+    def request(self, command, body, timeout=30.0, **kwargs):
         return self.start(command, body, **kwargs).wait(timeout)
 
     def cancel(self, pending):
@@ -359,5 +359,5 @@ class SmbClient:
         notice.acked = pending.sent
         return pending
 
-    def ack(self, notice, state=None, timeout=5.0):
+    def ack(self, notice, state=None, timeout=15.0):
         return self.start_ack(notice, state).wait(timeout)

@@ -105,7 +105,7 @@ class RpcClient:
                 pending.fail(Lost(str(error)), now())
         return pending
 
-    def call(self, procedure, arguments=b"", timeout=10.0, **kwargs):
+    def call(self, procedure, arguments=b"", timeout=30.0, **kwargs):
         return self.start(procedure, arguments, **kwargs).wait(timeout)
 
     def _receive(self):

@@ -5,6 +5,10 @@ from .timeline import Lost, now
 
 ALL = []
 
+# Upper bounds of latencies tell one mechanism from another, never how quick this machine is just now.
+WOKEN = 4.5  # told by an event: below the tests' 5 s deadline of a break, and an NFS client's 5 s sleep
+LATE = 25.0  # by how much a busy machine may be late with what a timer does
+
 
 class Skip(Exception):
     """The scenario cannot run here; the text says why."""
@@ -22,6 +26,7 @@ class Scenario:
         self.server = options.pop("server", None)  # options of a server of its own, or None
         self.leaves = options.pop("leaves", False)  # state is left on purpose: no leak check
         self.tools = options.pop("tools", ())
+        self.family = options.pop("family", None)  # the name that generated ones have in common
         if options:
             raise TypeError(f"{name}: unknown options {sorted(options)}")
 
@@ -40,7 +45,7 @@ def generate(name, cases, **options):
         for case in cases:
             def run(world, case=case):
                 function(world, *case)
-            scenario(name.format(*case), **dict(options))(run)
+            scenario(name.format(*case), **options, family=name)(run)
         return function
     return declare
 
@@ -105,7 +110,7 @@ def eventually(condition, timeout, text, pause=0.02):
         time.sleep(pause)
 
 
-def lost(pending, timeout=5.0):
+def lost(pending, timeout=15.0):
     """True when the request ended with its connection."""
     try:
         pending.wait(timeout)

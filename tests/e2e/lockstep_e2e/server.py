@@ -11,6 +11,8 @@ from .timeline import now
 
 USER, PASSWORD = "e2e", "Lock-Step-1"
 EXPORT = "data"
+NOBODY = 65534  # an account that owns nothing
+HIGH_PORTS = {"nfs": 12049, "mount": 12048, "nlm": 12803, "nsm": 12765, "smb": 12445}
 
 
 class ServerError(Exception):
@@ -27,6 +29,13 @@ def sanitizer_report(text):
     return None
 
 
+def may_become(user):
+    """Whether a process of ours can run as that account: root's can, where the account is known."""
+    with open("/proc/self/uid_map", encoding="ascii") as lines:
+        known = [[int(word) for word in line.split()] for line in lines]
+    return os.geteuid() == 0 and any(first <= user < first + count for first, _, count in known)
+
+
 class Server:
     """One server with a directory of its own: `files` is exported, `state` is kept over restarts.
 
@@ -35,7 +44,7 @@ class Server:
     PORTS = {"nfs": 2049, "mount": 20048, "nlm": 32803, "nsm": 32765, "smb": 445}
 
     def __init__(self, binaries, directory, address="127.0.0.1", portmap=True, ports=None,
-                 break_timeout=5, grace=10, options=(), name="lockstep-e2e"):
+                 break_timeout=5, grace=10, options=(), name="lockstep-e2e", user=None):
         self.binaries, self.address, self.portmap = binaries, address, portmap
         self.break_timeout, self.grace, self.options = break_timeout, grace, list(options)
         self.ports = dict(ports or self.PORTS)
@@ -47,8 +56,21 @@ class Server:
         os.makedirs(self.files, exist_ok=True)
         os.makedirs(self.state, exist_ok=True)
         os.chmod(self.files, 0o777)
+        self.user = user if user is not None and may_become(user) else None
+        if self.user is not None:
+            self._hand_over(directory)
         self.process = None
         self.started = None
+
+    def _hand_over(self, directory):
+        """What another account needs to run the server: its directories, and the program where it
+        may reach it."""
+        for place in (directory, self.state):
+            os.chown(place, self.user, self.user)
+        os.chmod(os.path.dirname(directory), 0o711)
+        for program in ("lockstepd", "lockstep"):
+            shutil.copy(os.path.join(self.binaries, program), directory)
+        self.binaries = directory
 
     # Life ------------------------------------------------------------------------------------------
 
@@ -64,8 +86,10 @@ class Server:
 
     def start(self, timeout=20.0):
         with open(self.log_path, "ab") as log:
+            other = {} if self.user is None else {
+                "user": self.user, "group": self.user, "extra_groups": []}
             self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log,
-                                            stderr=subprocess.STDOUT)
+                                            stderr=subprocess.STDOUT, **other)
         end = now() + timeout
         for port in (self.ports["nfs"], self.ports["smb"]):
             while not self._listens(port):
@@ -91,7 +115,7 @@ class Server:
             self.process.send_signal(signal.SIGKILL)
             self.process.wait()
 
-    def stop(self, timeout=10.0):
+    def stop(self, timeout=15.0):
         """SIGTERM; returns the exit status. ServerError when it does not end."""
         if self.process is None:
             return 0
@@ -133,7 +157,7 @@ class Server:
         except OSError:
             return ""
 
-    def ask(self, command, path="", timeout=10.0):
+    def ask(self, command, path="", timeout=30.0):
         """The JSON answer of the control socket, as the control program gets it."""
         request = json.dumps({"command": command, "path": path, "limit": 100_000}) + "\n"
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
@@ -151,7 +175,7 @@ class Server:
             raise ServerError(f"{command}: {answer.get('error', 'the control socket closed')}")
         return answer["result"]
 
-    def program(self, *words, timeout=10.0):
+    def program(self, *words, timeout=30.0):
         """(exit status, output) of the control program."""
         result = subprocess.run([os.path.join(self.binaries, "lockstep"), "--control",
                                  self.control, *words], stdout=subprocess.PIPE, check=False,
@@ -172,7 +196,7 @@ class Server:
         return {"locks": locks, "rights": len(listed) - locks, "opens": len(self.ask("opens")),
                 "waiters": len(self.ask("waiters"))}
 
-    def wait_counts(self, timeout=5.0, **wanted):
+    def wait_counts(self, timeout=15.0, **wanted):
         """Polls until the counts are as wanted; returns the last ones seen."""
         end = now() + timeout
         while True:

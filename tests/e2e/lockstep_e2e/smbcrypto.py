@@ -1,4 +1,6 @@
-"""What SMB needs beyond hashlib: MD4, AES-128 and its CMAC, key derivation, NTLMv2, SPNEGO."""
+"""What SMB needs beyond hashlib: MD4, AES-CMAC, key derivation, NTLMv2, SPNEGO."""
+import ctypes
+import ctypes.util
 import hashlib
 import hmac
 import os
@@ -31,85 +33,24 @@ def md4(data):
     return struct.pack("<4I", *state)
 
 
-def _tables():
-    """The S-box, and the four tables that do SubBytes, ShiftRows and MixColumns in one look-up."""
-    sbox, p, q = [0x63] * 256, 1, 1
-    while True:
-        p = (p ^ (p << 1) ^ (0x11B if p & 0x80 else 0)) & 0xFF
-        for shift in (1, 2, 4):
-            q ^= (q << shift) & 0xFF
-        q ^= 0x09 if q & 0x80 else 0
-        x = q
-        for shift in (1, 2, 3, 4):
-            x ^= ((q << shift) | (q >> (8 - shift))) & 0xFF
-        sbox[p] = x ^ 0x63
-        if p == 1:
-            break
-    table = []
-    for s in sbox:
-        double = ((s << 1) ^ (0x11B if s & 0x80 else 0)) & 0xFF
-        table.append(double << 24 | s << 16 | s << 8 | (double ^ s))
-    rotate = [[(x >> n | x << (32 - n)) & MASK for x in table] for n in (0, 8, 16, 24)]
-    return sbox, rotate
-
-
-SBOX, (T0, T1, T2, T3) = _tables()
-
-
-class Aes128:
-    """Encryption of single blocks (FIPS 197)."""
-
-    def __init__(self, key):
-        words = list(struct.unpack(">4I", key))
-        rcon = 1
-        for i in range(4, 44):
-            x = words[i - 1]
-            if i % 4 == 0:
-                x = (x << 8 | x >> 24) & MASK
-                x = (SBOX[x >> 24] << 24 | SBOX[x >> 16 & 255] << 16 | SBOX[x >> 8 & 255] << 8
-                     | SBOX[x & 255]) ^ rcon << 24
-                rcon = (rcon << 1) ^ (0x11B if rcon & 0x80 else 0)
-            words.append(words[i - 4] ^ x)
-        self.words = words
-
-    def encrypt(self, block):
-        w = self.words
-        a, b, c, d = (x ^ k for x, k in zip(struct.unpack(">4I", block), w))
-        for i in range(4, 40, 4):
-            a, b, c, d = (
-                T0[a >> 24] ^ T1[b >> 16 & 255] ^ T2[c >> 8 & 255] ^ T3[d & 255] ^ w[i],
-                T0[b >> 24] ^ T1[c >> 16 & 255] ^ T2[d >> 8 & 255] ^ T3[a & 255] ^ w[i + 1],
-                T0[c >> 24] ^ T1[d >> 16 & 255] ^ T2[a >> 8 & 255] ^ T3[b & 255] ^ w[i + 2],
-                T0[d >> 24] ^ T1[a >> 16 & 255] ^ T2[b >> 8 & 255] ^ T3[c & 255] ^ w[i + 3])
-        out = []
-        for i, (p, q, r, s) in enumerate(((a, b, c, d), (b, c, d, a), (c, d, a, b), (d, a, b, c))):
-            out.append((SBOX[p >> 24] << 24 | SBOX[q >> 16 & 255] << 16 | SBOX[r >> 8 & 255] << 8
-                        | SBOX[s & 255]) ^ w[40 + i])
-        return struct.pack(">4I", *out)
+def _libcrypto():
+    """OpenSSL, which lockstepd is linked with and which is here therefore: one of 3.0 or later."""
+    library = ctypes.CDLL(ctypes.util.find_library("crypto") or "libcrypto.so.3")
+    library.EVP_Q_mac.restype = ctypes.c_void_p
+    return library
 
 
 def cmac(key, data):
     """AES-CMAC (RFC 4493)."""
-    cipher = Aes128(key)
+    out, size = ctypes.create_string_buffer(16), ctypes.c_size_t()
+    if not LIBCRYPTO.EVP_Q_mac(None, b"CMAC", None, b"AES-128-CBC", None, key,
+                               ctypes.c_size_t(len(key)), data, ctypes.c_size_t(len(data)), out,
+                               ctypes.c_size_t(16), ctypes.byref(size)):
+        raise ValueError("no CMAC of OpenSSL")
+    return out.raw
 
-    def double(value):
-        value <<= 1
-        return (value ^ 0x87) & (1 << 128) - 1 if value >> 128 else value
 
-    subkey = double(int.from_bytes(cipher.encrypt(b"\0" * 16), "big"))
-    whole = len(data) // 16 * 16
-    if whole and whole == len(data):
-        whole -= 16
-    tail = data[whole:]
-    if len(tail) < 16:
-        subkey = double(subkey)
-        tail = tail + b"\x80" + b"\0" * (15 - len(tail))
-    state = 0
-    for at in range(0, whole, 16):
-        block = int.from_bytes(data[at:at + 16], "big") ^ state
-        state = int.from_bytes(cipher.encrypt(block.to_bytes(16, "big")), "big")
-    last = int.from_bytes(tail, "big") ^ subkey ^ state
-    return cipher.encrypt(last.to_bytes(16, "big"))
+LIBCRYPTO = _libcrypto()
 
 
 def derive(key, label, context):

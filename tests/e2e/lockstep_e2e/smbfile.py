@@ -80,34 +80,34 @@ class SmbFile:
     def start_rename(self, name, replace=False):
         return self.start_set(10, proto.rename_info(name, replace), "RENAME")
 
-    def read(self, offset, size, timeout=10.0):
+    def read(self, offset, size, timeout=30.0):
         return self.start_read(offset, size).wait(timeout)
 
-    def write(self, offset, data, timeout=10.0):
+    def write(self, offset, data, timeout=30.0):
         return self.start_write(offset, data).wait(timeout)
 
-    def flush(self, timeout=10.0):
+    def flush(self, timeout=30.0):
         return self.start_flush().wait(timeout)
 
-    def close(self, timeout=10.0):
+    def close(self, timeout=30.0):
         return self.start_close().wait(timeout)
 
-    def lock(self, offset, length, exclusive=True, wait=False, timeout=10.0):
+    def lock(self, offset, length, exclusive=True, wait=False, timeout=30.0):
         return self.start_lock(offset, length, exclusive, wait).wait(timeout)
 
-    def unlock(self, offset, length, timeout=10.0):
+    def unlock(self, offset, length, timeout=30.0):
         return self.start_unlock(offset, length).wait(timeout)
 
-    def set_size(self, size, timeout=10.0):
+    def set_size(self, size, timeout=30.0):
         return self.start_set_size(size).wait(timeout)
 
-    def delete(self, timeout=10.0, remove=True):
+    def delete(self, timeout=30.0, remove=True):
         return self.start_delete(remove).wait(timeout)
 
-    def rename(self, name, replace=False, timeout=10.0):
+    def rename(self, name, replace=False, timeout=30.0):
         return self.start_rename(name, replace).wait(timeout)
 
-    def standard_info(self, timeout=10.0):
+    def standard_info(self, timeout=30.0):
         """(end of file, links, delete pending) of FileStandardInformation."""
         answer = self.client.request(proto.QUERY_INFO, proto.query_info(self.id, 5), timeout)
         if not answer.ok:
@@ -152,6 +152,6 @@ def start_open(client: SmbClient, name, access="rw", share="rwd", disposition=pr
                         lambda answer: SmbFile(client, name, answer, key))
 
 
-def open_file(client, name, *args, timeout=10.0, **kwargs):
+def open_file(client, name, *args, timeout=30.0, **kwargs):
     """CREATE, waited for. The SmbFile's `status` says how it went."""
     return start_open(client, name, *args, **kwargs).wait(timeout)

@@ -48,7 +48,7 @@ class Timeline:
                     return event
         return None
 
-    def wait(self, what, who=None, since=0.0, timeout=10.0, **detail):
+    def wait(self, what, who=None, since=0.0, timeout=30.0, **detail):
         """Waits until such an event is there; None when the time is over."""
         end = now() + timeout
         with self.changed:
@@ -107,7 +107,7 @@ class Pending:
         self._event.set()
         self._interim_event.set()
 
-    def wait(self, timeout=10.0):
+    def wait(self, timeout=30.0):
         """The answer. TimeoutError when none came, Lost when none can come any more."""
         if not self._event.wait(timeout):
             raise TimeoutError(f"{self.label}: no answer within {timeout} s")
@@ -115,7 +115,7 @@ class Pending:
             raise self.error
         return self.answer
 
-    def wait_interim(self, timeout=5.0):
+    def wait_interim(self, timeout=15.0):
         """True when the server said that it goes on asynchronously (or answered already)."""
         return self._interim_event.wait(timeout) and self.interim is not None
 

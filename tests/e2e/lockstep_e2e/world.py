@@ -7,14 +7,13 @@ from .rawnfs import NfsClient
 from .rawnlm import NlmClient
 from .rawsmb import SmbClient
 from .scenario import Skip, check
-from .server import (EXPORT, PASSWORD, USER, Server, ServerError,
+from .server import (EXPORT, HIGH_PORTS, PASSWORD, USER, Server, ServerError,
                      sanitizer_report)
 from .smbfile import open_file
 from .timeline import Timeline
 from .wire import Tap
 
 NOTHING = {"locks": 0, "rights": 0, "opens": 0, "waiters": 0}
-HIGH_PORTS = {"nfs": 12049, "mount": 12048, "nlm": 12803, "nsm": 12765, "smb": 12445}
 
 
 class House:
@@ -31,9 +30,9 @@ class House:
 
     def make_server(self, **options):
         place = tempfile.mkdtemp(prefix=f"server{next(self.numbers)}-", dir=self.directory)
-        ports = None if self.private else HIGH_PORTS
-        return Server(self.binaries, place, self.address, portmap=self.private, ports=ports,
-                      **options).start()
+        low = self.private and "user" not in options  # what needs root, or a namespace's
+        return Server(self.binaries, place, self.address, portmap=low,
+                      ports=None if low else HIGH_PORTS, **options).start()
 
     def server(self, scenario):
         """(server, whether it is the scenario's own). A shared one that died is replaced."""

@@ -3,8 +3,8 @@
 The table is that of semantics: what the right is broken to, and whether the operation waits for
 the acknowledgment. What waits must not have had its effect before; what reads must see what the
 SMB client flushed in answer to the break."""
-from lockstep_e2e.scenario import (after, check, equal, generate, is_open, ok, pattern, scenario,
-                                   within)
+from lockstep_e2e.scenario import (LATE, WOKEN, after, check, equal, generate, is_open, ok,
+                                   pattern, scenario, within)
 from lockstep_e2e.smbfile import open_file
 from lockstep_e2e.timeline import Background, now
 
@@ -71,12 +71,12 @@ class Attempt:
     def refrains(self, seconds):
         """It must not go through within so many seconds."""
         if self.operation == "lock blocking":
-            equal(self.pending.wait(1.0).status, "BLOCKED", "answer of the blocking lock")
+            equal(self.pending.wait(WOKEN).status, "BLOCKED", "answer of the blocking lock")
             check(self.host.wait_granted(seconds) is None, "granted while the lease stood")
         else:
             is_open(self.pending, seconds, self.operation)
 
-    def completes(self, timeout=3.0):
+    def completes(self, timeout=WOKEN):
         """The time at which the client knew that it went through."""
         if self.operation == "lock blocking" and self.pending.wait(timeout).status == "BLOCKED":
             call = self.host.wait_granted(timeout)
@@ -108,7 +108,7 @@ def hold(world, right, name, client=None):
     return world.leased(client, name, right)
 
 
-def next_break(file, timeout=2.0):
+def next_break(file, timeout=WOKEN):
     if file.lease:
         return file.client.wait_break(timeout, key=file.key)
     return file.client.wait_break(timeout, file_id=file.id)
@@ -154,8 +154,8 @@ def break_left_first(wire, operation):
         return
     row = {"truncate": "SETATTR", "extend": "SETATTR", "create over": "CREATE"}.get(operation)
     reply = wire.wait("reply NLM LOCK" if operation.startswith("lock")
-                      else f"reply NFS {row or 'WRITE'}", status=0, timeout=3)
-    notice = wire.wait("break", timeout=3)
+                      else f"reply NFS {row or 'WRITE'}", status=0, timeout=WOKEN)
+    notice = wire.wait("break", timeout=WOKEN)
     check(reply and notice, f"on the wire: break {notice}, reply {reply}")
     # The order in which the tap got the packets counts, not their stamps: the kernel begins to stamp
     # some time after it was asked to.
@@ -173,7 +173,7 @@ def waits_for_ack(attempt, file, notice, dirty):
     ok(file.client.ack(notice), "acknowledgment")
     done = attempt.completes()
     after(done, acked, f"{attempt.operation} before the acknowledgment")
-    within(done - acked, 0, 1.0, "from the acknowledgment to the reply")
+    within(done - acked, 0, WOKEN, "from the acknowledgment to the reply")
     if attempt.operation == "read":
         equal(attempt.result.data, NEW if dirty else OLD, "what NFS read")
 
@@ -185,14 +185,14 @@ def jukebox(world):
     client = world.nfs()
     first = client.start_read(name, 0, SIZE)
     notice = next_break(file)
-    equal(first.wait(3).status, "JUKEBOX", "answer when the hold is over")
-    within(first.latency, 0.3, 1.5, "hold of an NFSv3 request")
+    equal(first.wait(WOKEN).status, "JUKEBOX", "answer when the hold is over")
+    within(first.latency, 0.3, WOKEN, "hold of an NFSv3 request")
     again = Background(client.insist, lambda: client.start_read(name, 0, SIZE))
     is_open(again, 0.4, "READ asked again")
     ok(file.write(0, NEW))
     acked = now()
     ok(file.client.ack(notice))
-    result = ok(again.wait(3))
+    result = ok(again.wait(WOKEN))
     after(result.at, acked, "READ before the acknowledgment")
     equal(result.data, NEW, "what NFS read")
     check(next_break(file, 0.05) is None, "a second break of the same lease")
@@ -212,12 +212,12 @@ def one_break(world):
     equal(len(file.client.breaks), 1, "breaks while one is out")
     ok(file.client.ack(notice))
     for read in reads:
-        equal(ok(read.wait(3)).data[:100], OLD[:100], "what NFS read")
+        equal(ok(read.wait(WOKEN)).data[:100], OLD[:100], "what NFS read")
     second = next_break(file)  # the write needs R and H gone too
     check(second is not None and second.new == "", "the write did not break the rest")
     if second.ack_required:
         ok(file.client.ack(second))
-    ok(write.wait(3))
+    ok(write.wait(WOKEN))
 
 
 @scenario("XPRO-02 no acknowledgment at all: the break ends at its deadline, late acks are told")
@@ -235,13 +235,13 @@ def break_timeouts(world):
             begin = {"read": lambda c=client, n=name: c.start_read(n, 0, SIZE),
                      "write": lambda c=client, n=name: c.start_write(n, 0, b"x"),
                      "remove": lambda c=client, n=name: c.start_remove(n)}[operation]
-            pending = Background(client.insist, begin, limit=deadline + 5)
+            pending = Background(client.insist, begin, limit=deadline + LATE)
         notice = next_break(file)
         check(notice is not None, f"{operation} against {right}: no break")
         runs.append((operation, right, file, notice, pending))
     for operation, right, file, notice, pending in runs:
-        ok(pending.wait(deadline + 4), f"{operation} against {right}")
-        within(pending.answered - notice.at, deadline - 0.3, deadline + 1.5,
+        ok(pending.wait(deadline + LATE), f"{operation} against {right}")
+        within(pending.answered - notice.at, 0.6 * deadline, deadline + LATE,
                f"{operation} against {right}: end of an unanswered break")
         late = file.client.ack(notice)
         check(late.status != "OK", f"a late acknowledgment of {right} was taken")
@@ -262,8 +262,8 @@ def holder_dies(world):
         is_open(read, 0.1, "READ")
         cut = now()
         file.client.cut()
-        equal(ok(read.wait(3)).data, OLD, "what NFS read")
-        within(read.answered - cut, 0, 1.5, "from the end of the holder to the reply")
+        equal(ok(read.wait(WOKEN)).data, OLD, "what NFS read")
+        within(read.answered - cut, 0, WOKEN, "from the end of the holder to the reply")
 
 
 @scenario("XPRO-02 the holder closes instead of acknowledging")
@@ -277,7 +277,7 @@ def holder_closes(world):
     is_open(write, 0.1, "WRITE")
     closed = now()
     ok(file.close())
-    ok(write.wait(3))
+    ok(write.wait(WOKEN))
     after(write.answered, closed, "WRITE before the close")
     equal(world.contents(name)[:11], b"flushed!nfs", "both writes, in this order")
 
@@ -321,7 +321,7 @@ def wrong_acks(world):
     equal(stranger.ack(notice).status, "OBJECT_NAME_NOT_FOUND", "another client's key")
     is_open(read, 0.1, "READ after wrong acknowledgments")
     ok(file.client.ack(notice))
-    ok(read.wait(3))
+    ok(read.wait(WOKEN))
     equal(file.client.ack(notice).status, "UNSUCCESSFUL", "acknowledged twice")
 
 
@@ -335,13 +335,13 @@ def rename_both(world):
     notices = [next_break(file) for file in holders]
     check(all(notices), f"breaks: {notices}")
     equal([notice.new for notice in notices], ["R", "RW"], "broken to")
-    within(abs(notices[0].at - notices[1].at), 0, 0.1, "both breaks at once")
+    within(abs(notices[0].at - notices[1].at), 0, WOKEN, "both breaks at once")
     ok(holders[0].client.ack(notices[0]))
     is_open(rename, 0.2, "RENAME with one acknowledgment missing")
     equal(world.contents(target), b"target", "the target before the second acknowledgment")
     acked = now()
     ok(holders[1].client.ack(notices[1]))
-    ok(rename.wait(3))
+    ok(rename.wait(WOKEN))
     after(rename.answered, acked, "RENAME before the second acknowledgment")
     equal(world.contents(target), OLD, "the target")
     check(not world.exists(source), "the source is still there")

@@ -1,6 +1,7 @@
 """Same-protocol regression: each SMB operation against each caching right of another SMB client."""
 from lockstep_e2e import smbproto as proto
-from lockstep_e2e.scenario import after, check, equal, generate, is_open, ok, pattern, scenario
+from lockstep_e2e.scenario import (WOKEN, after, check, equal, generate, is_open, ok, pattern,
+                                   scenario)
 from lockstep_e2e.smbfile import open_file, start_open
 from lockstep_e2e.timeline import now
 
@@ -26,7 +27,7 @@ def hold(world, right, name, share="rwd"):
     return world.leased(client, name, right, share=share)
 
 
-def next_break(file, timeout=2.0):
+def next_break(file, timeout=WOKEN):
     if file.lease:
         return file.client.wait_break(timeout, key=file.key)
     return file.client.wait_break(timeout, file_id=file.id)
@@ -44,7 +45,7 @@ def opens(world, operation, right):
                          access="a" if operation == "open for attributes" else "rw")
     final = "SHARING_VIOLATION" if refused else "OK"
     if rule is None:
-        equal(pending.wait(1).status, final, operation)
+        equal(pending.wait(WOKEN).status, final, operation)
         check(next_break(file, 0.05) is None, "a break that the table does not know")
         return
     wanted, how = rule
@@ -60,13 +61,13 @@ def opens(world, operation, right):
             ok(file.write(0, NEW), "flush by the holder")
         acked = now()
         ok(file.client.ack(notice))
-        equal(pending.wait(2).status, final, operation)
+        equal(pending.wait(WOKEN).status, final, operation)
         after(pending.answered, acked, operation)
         if final == "OK":
             size = 0 if disposition == proto.OVERWRITE_IF else len(NEW)
             equal(len(world.contents(name)), size, "size")
     else:
-        equal(pending.wait(1).status, final, operation)
+        equal(pending.wait(WOKEN).status, final, operation)
         if how == ACK:
             ok(file.client.ack(notice))
 
@@ -79,7 +80,7 @@ def share_after_close(world):
     check(next_break(file) is not None, "no break")
     is_open(pending, 0.1, "the open")
     ok(file.close())
-    ok(pending.wait(2), "the open after the close")
+    ok(pending.wait(WOKEN), "the open after the close")
 
 
 CHANGES = [(operation, right) for operation in ("write", "set size", "lock", "rename", "delete")
@@ -98,7 +99,7 @@ def changes(world, operation, right):
                "delete": other.start_delete}[operation]()
     names = operation in ("rename", "delete")
     if names and right != "RH":
-        ok(pending.wait(1), operation)
+        ok(pending.wait(WOKEN), operation)
         check(next_break(file, 0.05) is None, "a break that the table does not know")
         return
     notice = next_break(file)
@@ -109,10 +110,10 @@ def changes(world, operation, right):
         check(world.exists(name), "the name is gone before the acknowledgment")
         acked = now()
         ok(file.client.ack(notice))
-        ok(pending.wait(2), operation)
+        ok(pending.wait(WOKEN), operation)
         after(pending.answered, acked, operation)
         return
-    ok(pending.wait(1), operation)
+    ok(pending.wait(WOKEN), operation)
     if file.lease and notice.ack_required:
         ok(file.client.ack(notice))
 
@@ -136,4 +137,4 @@ def same_key(world):
     check(again.breaking, "no BREAK_IN_PROGRESS while it breaks")
     equal(len(client.breaks), 1, "breaks of three opens under one key")
     ok(client.ack(notice))
-    equal(ok(pending.wait(2)).lease, "RH", "the other's lease")
+    equal(ok(pending.wait(WOKEN)).lease, "RH", "the other's lease")

@@ -2,7 +2,7 @@
 against I/O; share reservations."""
 import itertools
 
-from lockstep_e2e.scenario import check, equal, generate, ok, pattern, scenario
+from lockstep_e2e.scenario import WOKEN, check, equal, generate, ok, pattern, scenario
 from lockstep_e2e.smbfile import open_file
 
 MAX = 0xFFFFFFFFFFFFFFFF
@@ -181,7 +181,7 @@ def test_names_lease(world):
     check(holder.owner.startswith(b"smb:"), f"holder {holder}")
     equal((holder.svid, holder.offset, holder.exclusive), (0, 0, True), "holder of a lease")
     check(holder.length in (0, MAX), f"length of the holder: {holder.length}")
-    notice = file.client.wait_break(1, key=file.key)
+    notice = file.client.wait_break(WOKEN, key=file.key)
     check(notice is not None, "TEST did not break the lease")
     ok(file.client.ack(notice))
     equal(host.test(handle, 5, 5).status, "GRANTED", "TEST after the acknowledgment")

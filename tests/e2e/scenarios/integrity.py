@@ -2,7 +2,7 @@
 import random
 
 from lockstep_e2e import smbproto as proto
-from lockstep_e2e.scenario import check, equal, generate, ok, pattern, scenario
+from lockstep_e2e.scenario import WOKEN, check, equal, generate, ok, pattern, scenario
 from lockstep_e2e.smbfile import open_file
 from lockstep_e2e.timeline import Background
 
@@ -132,12 +132,12 @@ def smb_alone(world, dialect):
             else world.leased(first, name, "", oplock="batch"))
     ok(file.write(0, b"dirty"))
     pending = Background(open_file, second, name, lease="RWH" if leases else None)
-    notice = first.wait_break(2)
+    notice = first.wait_break(WOKEN)
     check(notice is not None, "no break")
     equal(notice.new, "RH" if leases else "II", "broken to")
     check(pending.stays_open(0.15), "opened before the acknowledgment")
     ok(first.ack(notice))
-    other = ok(pending.wait(2))
+    other = ok(pending.wait(WOKEN))
     equal(other.lease, "RH" if leases else "", "lease of the second")
     first.on_break = second.on_break = acknowledge
     equal(other.read(0, 5).data, b"dirty", "contents")
@@ -147,7 +147,7 @@ def smb_alone(world, dialect):
     wait = other.start_lock(5, 10, wait=True)
     check(wait.wait_interim(), "no interim answer")
     ok(file.unlock(0, 10))
-    ok(wait.wait(2))
+    ok(wait.wait(WOKEN))
     equal(file.unlock(0, 10).status, "RANGE_NOT_LOCKED", "unlocked twice")
     ok(file.set_size(3))
     equal(other.read(0, 10).data, b"dir", "after SET_EOF")
@@ -170,7 +170,7 @@ def nfs_alone(world):
     ok(second.lock(handle, 10, 1), "next byte")
     equal(second.lock(handle, 5, 10, block=True).status, "BLOCKED", "blocking")
     ok(first.unlock(handle, 0, 10))
-    check(second.wait_granted(2) is not None, "no NLM_GRANTED")
+    check(second.wait_granted(WOKEN) is not None, "no NLM_GRANTED")
     ok(nfs.write(name, 0, b"advisory"), "locks do not stop other NFS clients' I/O")
     ok(other.write(name, 0, b"ADVISORY"))
     equal(nfs.read(name).data, b"ADVISORY", "contents")
@@ -188,9 +188,9 @@ def reply_cache(world):
     directory, leaf = name.rsplit("/", 1)
     client.handle(directory)
     first = client.start_remove(name, xid=0x1234)
-    ok(first.wait(3))
+    ok(first.wait(WOKEN))
     again = client.start_remove(f"{directory}/{leaf}", xid=0x1234)
-    ok(again.wait(3), "REMOVE with the xid of before")
+    ok(again.wait(WOKEN), "REMOVE with the xid of before")
     equal(client.remove(name).status, "NOENT", "REMOVE with a new xid")
 
 

@@ -3,7 +3,7 @@ import time
 
 from lockstep_e2e.rawsmb import SmbError
 from lockstep_e2e.rpc import NLM, RpcClient
-from lockstep_e2e.scenario import (after, check, equal, eventually, is_open, ok, pattern,
+from lockstep_e2e.scenario import (LATE, after, check, equal, eventually, is_open, ok, pattern,
                                    scenario, within)
 from lockstep_e2e.smbfile import open_file, start_open
 from lockstep_e2e.timeline import Background, Lost, now
@@ -54,8 +54,8 @@ def reclaim(world):
     ok(host.lock(handle, 10, 20, owner=b"o1", reclaim=True), "reclaim")
     check(world.server.in_grace(), "grace ended with one of two locks reclaimed")
     ok(host.lock(handle, 100, 5, exclusive=False, owner=b"o2", reclaim=True), "reclaim")
-    over = world.server.wait_grace_over(5)
-    within(over - started, 0, 15, "early end of a 30 s grace")
+    over = world.server.wait_grace_over(LATE)
+    within(over - started, 0, 28, "early end of a 30 s grace")
     ok(rival.lock(handle, 500, 1), "a new lock after grace")
     equal(rival.lock(handle, 15, 1).status, "DENIED", "against the reclaimed lock")
     equal(host.lock(handle, 600, 1, reclaim=True).status != "GRANTED", True, "a late reclaim")
@@ -73,8 +73,8 @@ def unclaimed(world):
     back(world, rival)
     equal(rival.lock(handle, 0, 10).status, "DENIED_GRACE_PERIOD", "in grace")
     equal(world.server.counts()["locks"], 1, "the recovered lock is shown")
-    over = world.server.wait_grace_over(GRACE + 5)
-    within(over - started, GRACE - 0.5, GRACE + 3, "grace")
+    over = world.server.wait_grace_over(GRACE + LATE)
+    within(over - started, GRACE - 0.5, GRACE + LATE, "grace")
     ok(rival.lock(handle, 0, 10), "the unclaimed lock is gone")
     ok(rival.unlock(handle))
     back(world, host)
@@ -112,7 +112,7 @@ def unlock_in_grace(world):
     started = crash(world)
     back(world, host)
     ok(host.unlock(handle, 10, 20), "UNLOCK in grace")
-    within(world.server.wait_grace_over(10) - started, 0, 12, "early end")
+    within(world.server.wait_grace_over(LATE) - started, 0, 28, "early end")
     equal(world.server.counts()["locks"], 0, "locks")
 
 
@@ -171,7 +171,7 @@ def nfs_io_in_grace(world):
     is_open(write, 1.0, "WRITE in grace")
     equal(world.contents(name)[50:56], pattern(6, 1, 50), "contents in grace")
     result = ok(write.wait(GRACE + 8))
-    within(result.at - started, GRACE - 0.5, GRACE + 4, "WRITE after grace")
+    within(result.at - started, GRACE - 0.5, GRACE + LATE, "WRITE after grace")
     equal(world.contents(name)[50:56], b"behind", "contents")
 
 

@@ -7,7 +7,8 @@ import urllib.request
 from lockstep_e2e.rpc import (MOUNT, NFS, NLM, NSM, PORTMAP, TCP, UDP, RpcClient, RpcError,
                               call_udp, getport)
 from lockstep_e2e.rawnlm import CANCEL, LOCK, TEST, UNLOCK
-from lockstep_e2e.scenario import Skip, after, check, equal, generate, ok, scenario, within
+from lockstep_e2e.scenario import (LATE, WOKEN, Skip, after, check, equal, generate, ok, scenario,
+                                   within)
 from lockstep_e2e.server import EXPORT
 from lockstep_e2e.smbfile import open_file
 from lockstep_e2e.timeline import now
@@ -108,7 +109,7 @@ def messages(world):
     equal(host.message(LOCK, handle, 0, 5, block=True).status, "BLOCKED", "LOCK_MSG, blocking")
     since = now()
     ok(file.unlock(0, 10))
-    call = host.wait_granted(2, since)
+    call = host.wait_granted(WOKEN, since)
     check(call is not None, "no NLM_GRANTED")
     after(call.at, since, "NLM_GRANTED", slack=0.002)
     ok(host.message(UNLOCK, handle, 0, 0), "UNLOCK_MSG")
@@ -126,7 +127,7 @@ def versions(world, version):
     equal(host.lock(handle, 5, 10, block=True).status, "BLOCKED", "LOCK, blocking")
     since = now()
     ok(file.unlock(0, 10))
-    call = host.wait_granted(2, since)
+    call = host.wait_granted(WOKEN, since)
     check(call is not None, "no NLM_GRANTED")
     equal(call.version, version, "version of the callback")
     equal(file.lock(0, 10).status, "LOCK_NOT_GRANTED", "it is really held")
@@ -223,6 +224,6 @@ def default_timeout(world):
     file = world.leased(world.smb("smb", "3.0.2"), name, "RWH")
     nfs, host = world.locker()
     pending = host.start_lock(nfs.handle(name), 0, 10)
-    notice = file.client.wait_break(2, key=file.key)
+    notice = file.client.wait_break(WOKEN, key=file.key)
     ok(pending.wait(45), "NFS lock behind a dead lease")
-    within(pending.answered - notice.at, 34.5, 37, "deadline of the break")
+    within(pending.answered - notice.at, 0.9 * 35, 35 + LATE, "deadline of the break")

@@ -8,7 +8,7 @@ import time
 
 from lockstep_e2e import smbproto as proto
 from lockstep_e2e.rawsmb import SmbClient
-from lockstep_e2e.scenario import check, equal, eventually, ok, pattern, scenario, within
+from lockstep_e2e.scenario import WOKEN, check, equal, eventually, ok, pattern, scenario, within
 from lockstep_e2e.server import EXPORT, PASSWORD, USER
 from lockstep_e2e.smbfile import open_file, start_open
 from lockstep_e2e.timeline import now
@@ -147,14 +147,14 @@ def while_waiting(world):
     lease = world.leased(holder, name, "RWH")
     gone = world.smb("gone", "3.0.2")
     waiting_open = start_open(gone, name)
-    check(holder.wait_break(2) is not None, "no break")
+    check(holder.wait_break(WOKEN) is not None, "no break")
     check(not waiting_open.done, "opened before the acknowledgment")
     client = world.nfs()
     client.start_read(name, 0, 10)
     gone.cut()
     reset(client.nfs.sock)
     eventually(lambda: world.server.counts()["waiters"] == 0, 3, "waiters of dead clients")
-    notice = holder.wait_break(1)
+    notice = holder.wait_break(WOKEN)
     ok(holder.ack(notice), "the acknowledgment is still good")
     ok(lease.read(0, 1))
     world.close()
@@ -209,7 +209,7 @@ def slow_clients(world):
     for _ in range(50):
         ok(client.getattr(name))
         ok(file.read(0, 100))
-    within(now() - begin, 0, 2.0, "a hundred requests beside it")
+    within(now() - begin, 0, WOKEN, "a hundred requests beside it")
     reset(raw)
     for sock in silent:
         reset(sock)

@@ -2,7 +2,8 @@
 import time
 
 from lockstep_e2e.cells import STRIDE, Entry, check_history
-from lockstep_e2e.scenario import check, equal, eventually, pattern, scenario, within
+from lockstep_e2e.scenario import (WOKEN, check, equal, eventually, pattern, scenario,
+                                   within)
 from lockstep_e2e.timeline import now
 
 REFUSED = ("EACCES", "EAGAIN")
@@ -10,7 +11,7 @@ CELLS = 8
 
 
 @scenario("kernel: kill -9, SM_NOTIFY reaches statd, the NFS client reclaims, others stay out",
-          room="vm", server={"grace": 15})
+          room="vm", server={"grace": 30})
 def reclaim(world):
     name = world.file(b"x" * 100)
     holder, rival = world.worker("nfs-a"), world.worker("nfs-b")
@@ -27,8 +28,8 @@ def reclaim(world):
     reclaimed = world.timeline.wait("reply NLM LOCK", who=world.address_of("nfs-a"),
                                     since=notice.at, timeout=10, status=0)
     check(reclaimed is not None, "no reclaim was granted")
-    over = world.server.wait_grace_over(20)
-    within(over - begin, 0, 14, "early end of grace")
+    over = world.server.wait_grace_over(28)
+    within(over - begin, 0, 28, "early end of grace")
     check(rival.lock(slot, "w", 15, 1).status in REFUSED, "the reclaimed lock against a rival")
     equal(rival.lock(slot, "w", 50, 1).status, "ok", "beside it")
     holder.must("put", held, 0, "behind")
@@ -46,7 +47,7 @@ def waiter_survives(world):
     held, slot = holder.open(name, "rw"), waiter.open(name, "rw")
     equal(holder.lock(held, "w", 0, 10).status, "ok", "NFS lock")
     pending = waiter.start_lock(slot, "w", 0, 10)
-    check(world.timeline.wait("reply NLM LOCK", status=3, timeout=3), "no BLOCKED on the wire")
+    check(world.timeline.wait("reply NLM LOCK", status=3, timeout=WOKEN), "no BLOCKED on the wire")
     world.server.restart()
     world.server.wait_grace_over(15)
     check(not pending.done, "granted beside the reclaimed lock")

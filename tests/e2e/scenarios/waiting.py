@@ -2,8 +2,8 @@
 deadlock."""
 import time
 
-from lockstep_e2e.scenario import (after, check, equal, eventually, generate, is_open, lost, ok,
-                                   scenario, within)
+from lockstep_e2e.scenario import (LATE, WOKEN, after, check, equal, eventually, generate, is_open,
+                                   lost, ok, scenario, within)
 from lockstep_e2e.smbfile import open_file
 from lockstep_e2e.timeline import now
 
@@ -63,9 +63,9 @@ def behind_lease(world):
     handle = nfs.handle(name)
     file = world.leased(world.smb("smb", "3.0.2"), name, "RWH")
     pending = host.start_lock(handle, 0, 10, block=True)
-    equal(pending.wait(1.0).status, "BLOCKED", "answer")
-    within(pending.latency, 0, 0.3, "BLOCKED must come at once")
-    notice = file.client.wait_break(1, key=file.key)
+    equal(pending.wait(WOKEN).status, "BLOCKED", "answer")
+    within(pending.latency, 0, WOKEN, "BLOCKED must come at once")
+    notice = file.client.wait_break(WOKEN, key=file.key)
     equal(notice.new, "", "broken to")
     quiet(host, 0.3)
     # The holder pushes its own lock before it acknowledges: it passes the waiter of the break.
@@ -88,10 +88,11 @@ def behind_dead_lease(world):
     file = world.leased(world.smb("smb", "3.0.2"), name, "RWH")
     blocked(host, handle)
     blocked(second, handle)
-    notice = file.client.wait_break(1, key=file.key)
-    call = host.wait_granted(world.server.break_timeout + 3)
+    notice = file.client.wait_break(WOKEN, key=file.key)
+    call = host.wait_granted(world.server.break_timeout + LATE)
     check(call is not None, "no NLM_GRANTED after the deadline of the break")
-    within(call.at - notice.at, world.server.break_timeout - 0.3, world.server.break_timeout + 1.5,
+    within(call.at - notice.at, 0.6 * world.server.break_timeout,
+           world.server.break_timeout + LATE,
            "deadline of the break")
     quiet(second)
     since = now()
@@ -202,11 +203,11 @@ def smb_waiters_end(world):
     wait = file.start_lock(0, 10, wait=True)
     check(wait.wait_interim(), "no interim answer")
     smb.cancel(wait)
-    equal(wait.wait(2).status, "CANCELLED", "after CANCEL")
+    equal(wait.wait(WOKEN).status, "CANCELLED", "after CANCEL")
     wait = file.start_lock(0, 10, wait=True)
     check(wait.wait_interim(), "no interim answer")
     ok(file.close())
-    equal(wait.wait(2).status, "RANGE_NOT_LOCKED", "after the close")
+    equal(wait.wait(WOKEN).status, "RANGE_NOT_LOCKED", "after the close")
     gone = world.smb("gone")
     file = ok(open_file(gone, name))
     wait = file.start_lock(0, 10, wait=True)
