@@ -79,7 +79,7 @@ Outcome State::attempt(const AccessRequested& event, Arrival) {
                     target.operation == Operation::set_size;
     const Cause cause =
         io ? Cause::open_conflict : *cause_of(target.operation, event.policy, client->protocol);
-    const Need need{known, cause};
+    const Need need{known, cause, true};
     Outcome outcome = break_rights(asker, {&need, 1});
     if (outcome.wait_for == WaitFor::grace) return wait_for_grace(event.request, *client);
     if (!outcome.done()) return outcome;
@@ -134,7 +134,9 @@ Outcome State::attempt(const AccessRequested& event, Arrival) {
   pass_bars(*client, needs);
   // A level II oplock may have fallen to its own write: ask the open anew.
   const Right* own = asker.open ? asker.open->right : nullptr;
-  InFlight access{event.request, client, own ? own->id : RightId{}, event.open, {}, event.range};
+  InFlight access{event.request,     client,           event.open,
+                  lease_key_of(own), event.parent_key, {},
+                  event.range,       client->protocol, event.policy};
   for (const Target& target : targets) {
     access.targets.emplace_back(&file(target.file), target.operation);
   }
@@ -145,10 +147,7 @@ Outcome State::attempt(const AccessRequested& event, Arrival) {
 
 void State::start_access(InFlight access) {
   const RequestId request = access.request;
-  if (access.client) {
-    access.smb = access.client->protocol == Protocol::smb;
-    access.client->accesses.insert(request);
-  }
+  if (access.client) access.client->accesses.insert(request);
   InFlight& kept = accesses.insert_or_assign(request, std::move(access)).first->second;
   for (const auto& [file, operation] : kept.targets) {
     const bool listed = !file->accesses.empty() && file->accesses.back() == &kept;
@@ -167,7 +166,7 @@ void State::on(const AccessEnded& event) {
       file->removing = {};
       file->delete_pending = false;
     }
-    finish_breaks(*file);
+    finish_breaks(*file, event.request);
     wake_accesses(*file);
     untidy(*file);
   }
@@ -182,7 +181,7 @@ bool State::access_in_flight_clashes(const File& file, const LockOwner& owner, c
   return std::ranges::any_of(file.accesses, [&](const InFlight* access) {
     if (!access->range.overlaps(element.range)) return false;
     if (owner.smb() && access->open == owner.open) return false;
-    if (!smb && !access->smb) return false;
+    if (!smb && access->protocol != Protocol::smb) return false;
     return std::ranges::any_of(access->targets, [&](const auto& target) {
       if (target.first != &file) return false;
       const bool write = target.second == Operation::write || target.second == Operation::set_size;

@@ -45,7 +45,7 @@ class Snapshot {
       each(a, client, file, right.id, right.flavour, right.key, right.open, right.version2,
            right.epoch, right.rights, right.recovered, right.on_record, right.since, right.breaking,
            right.to, right.required, right.deadline, right.break_since, right.waiting,
-           right.crossing, right.handle_only, right.acked, right.acked_rights, right.breaker,
+           right.crossing, right.handle_only, right.flushes, right.acked_rights, right.breaker,
            right.breaker_client, right.trigger);
     }
   };
@@ -90,21 +90,23 @@ class Snapshot {
     template <class A>
     void serialize(A& a, unsigned) {
       each(a, client, files, waiter.arrival, waiter.request, waiter.body, waiter.wait_for,
-           waiter.breaks_left, waiter.announced, waiter.answered, waiter.told, waiter.since,
+           waiter.breaks, waiter.announced, waiter.answered, waiter.told, waiter.since,
            waiter.until);
     }
   };
   struct SavedAccess {
     RequestId request;
     ClientId client;
-    RightId own_right;
     OpenId open;
+    bool keyed = false;
+    LeaseKey key, parent_key;
     std::vector<std::pair<FileId, Operation>> targets;
     Range range;
-    bool smb = false;
+    Protocol protocol = Protocol::nfs3;
+    Policy policy;
     template <class A>
     void serialize(A& a, unsigned) {
-      each(a, request, client, own_right, open, targets, range, smb);
+      each(a, request, client, open, keyed, key, parent_key, targets, range, protocol, policy);
     }
   };
   struct SavedGrant {
@@ -206,11 +208,14 @@ Snapshot::Snapshot(const State& state)
   for (const auto& [id, access] : state.accesses) {
     SavedAccess saved{id,
                       access.client ? access.client->id : ClientId{},
-                      access.own_right,
                       access.open,
+                      access.key.has_value(),
+                      access.key.value_or(LeaseKey{}),
+                      access.parent_key,
                       {},
                       access.range,
-                      access.smb};
+                      access.protocol,
+                      access.policy};
     for (const auto& [file, operation] : access.targets) {
       saved.targets.emplace_back(file->id, operation);
     }
@@ -325,13 +330,11 @@ void Snapshot::restore_waiters(const Snapshot& from, State& state) {
     state.waiters.emplace(waiter.arrival, std::move(waiter));
   }
   for (const SavedAccess& saved : from.accesses) {
-    InFlight access{saved.request,
-                    state.find_client(saved.client),
-                    saved.own_right,
-                    saved.open,
-                    {},
-                    saved.range,
-                    saved.smb};
+    InFlight access{saved.request,    state.find_client(saved.client),
+                    saved.open,       saved.keyed ? std::optional(saved.key) : std::nullopt,
+                    saved.parent_key, {},
+                    saved.range,      saved.protocol,
+                    saved.policy};
     for (const auto& [id, operation] : saved.targets) {
       access.targets.emplace_back(&state.files.at(id), operation);
     }

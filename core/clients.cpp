@@ -11,7 +11,6 @@ void State::on(const ClientArrived& event) {
   if (known != identities.end()) {
     Client& client = clients.at(known->second);
     client.address = event.address;
-    client.present = true;
     if (!event.label.empty()) client.label = event.label;
     if (event.lease != 0) client.lease = event.lease;
     touch_lease(client);
@@ -22,7 +21,6 @@ void State::on(const ClientArrived& event) {
   const ClientId id{++next_client};
   Client& client = clients[id];
   client.id = id;
-  client.present = true;
   client.protocol = event.protocol;
   client.identity = event.identity;
   client.address = event.address;
@@ -34,15 +32,20 @@ void State::on(const ClientArrived& event) {
 }
 
 void State::touch_lease(Client& client) {
-  if (client.lost_state && !grace) {
-    // What it lost is no longer on record: what it gets from now on may be reclaimed.
-    client.lost_state = client.on_record = false;
-  }
+  client.present = true;
+  if (!grace) forgive(client);
   if (client.lease == 0) return;
   drop_timer(client.lease_until, TimerKind::lease, client.id.value);
   client.courtesy = false;
   client.lease_until = now + client.lease;
   set_timer(client.lease_until, TimerKind::lease, client.id.value);
+}
+
+/// What it lost is no longer on record: what it gets from now on may be reclaimed.
+void State::forgive(Client& client) {
+  if (!client.lost_state) return;
+  client.lost_state = false;
+  put_client_record(client);
 }
 
 /// The lease ran out: nothing is taken from the client until somebody wants it (RFC 8881 8.4.2.4).
@@ -71,7 +74,12 @@ void State::lease_ended(Client& client) {
     for (const Arrival arrival : rights.at(id).waiting) wake(arrival);
   }
   for (auto& [key, owner] : client.owners) {
-    for (const auto& holding : owner.holdings) wake_range(*holding.file, holding.hull);
+    for (const auto& holding : owner.holdings) {
+      holding.file->locks.visit_all([&](const HeldLock& lock) {
+        if (lock.owner == &owner) wake_range(*holding.file, lock.range);
+        return true;
+      });
+    }
   }
 }
 

@@ -106,6 +106,7 @@ std::vector<InTheWay> State::in_the_way(const Asker& asker, const Need& need) co
     const Breaking breaking = row[static_cast<std::size_t>(right->held())];
     if (breaking.how == Breaking::How::keep) continue;
     if (is_own(*right, asker) && !breaking.own_too) continue;
+    if (need.handles_only && !right->rights.has(RightBit::handle)) continue;
     found.push_back({id, right, breaking, need.cause});
   }
   return found;
@@ -136,7 +137,7 @@ Outcome State::break_rights(const Asker& asker, std::span<const Need> needs) {
   }
   for (const InTheWay& item : all) {
     auto known = rights.find(item.id);  // an earlier need may have ended it
-    if (known == rights.end()) continue;
+    if (known == rights.end() || known->second.rights.empty()) continue;
     Right& right = known->second;
     if (!right.breaking) {
       const bool waits = item.breaking.how == Breaking::How::wait;
@@ -221,7 +222,7 @@ const Open* State::deny_clash(const File& file, const Asker& asker, Operation op
   if (!any_open && !any_counted(file.denying, wanted | Access(AccessBit::write))) return nullptr;
   const Open* first = nullptr;
   for (const auto& [id, open] : file.opens) {
-    if (open == asker.open || open->attributes_only) continue;
+    if (open == asker.open || (open->attributes_only && !any_open)) continue;
     const bool by_smb = open->client->protocol == Protocol::smb;
     bool denied = open->deny.meets(wanted);
     if (any_open) {

@@ -4,6 +4,7 @@
 #include <array>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <variant>
@@ -71,9 +72,10 @@ struct Right {
   Rights required;
   Nanos deadline = kNever, break_since = 0;
   std::vector<Arrival> waiting;  ///< who waits for the end of the break
-  /// Acknowledged, but writes that the holder sent before are still under way: clients flush and
-  /// acknowledge without waiting for the replies. The break ends when the last of them has ended.
-  bool acked = false;
+  /// Acknowledged, but these writes that the holder sent before are still under way: clients flush
+  /// and acknowledge without waiting for the replies. The break ends with the last of them, and
+  /// has no deadline any more.
+  std::vector<RequestId> flushes;
   Rights acked_rights;
   // Why the break began, for the report of its end; only when it crosses the families.
   bool crossing = false;
@@ -107,11 +109,13 @@ struct Open {
 struct InFlight {
   RequestId request;
   Client* client = nullptr;
-  RightId own_right;  ///< that of its open: not "another key"
   OpenId open;
+  std::optional<LeaseKey> key;  ///< of the lease that its open stands under
+  LeaseKey parent_key;
   std::vector<std::pair<File*, Operation>> targets;
   Range range;
-  bool smb = false;  ///< whose: it goes on when its client is gone
+  Protocol protocol = Protocol::nfs3;  ///< of its client, which it may outlive
+  Policy policy;
 };
 
 /// An NLM_GRANTED that was not answered yet.
@@ -148,10 +152,10 @@ struct Waiter {
   Client* client = nullptr;
   WaitingRequest body;
   WaitFor wait_for = WaitFor::nothing;
-  std::uint32_t breaks_left = 0;
-  bool announced = false;  ///< Parked was said, or a reply
-  bool answered = false;   ///< it had its reply: blocked (callback), denied (reserve)
-  bool told = false;       ///< NFSv4: NotifyLock was sent
+  std::vector<RightId> breaks;  ///< whose ends it waits for
+  bool announced = false;       ///< Parked was said, or a reply
+  bool answered = false;        ///< it had its reply: blocked (callback), denied (reserve)
+  bool told = false;            ///< NFSv4: NotifyLock was sent
   Nanos since = 0, until = kNever;
   LockOwner* owner = nullptr;  ///< of a lock request that stands in the lock queue
   std::vector<File*> files;

@@ -198,7 +198,7 @@ Outcome State::reclaim_open(const OpenRequested& event, Client& client, File& fi
     return {};
   }
   count_open(*open, false);
-  if (open->recovered) {
+  if (open->recovered || client.protocol == Protocol::nlm) {  // a SHARE replaces
     open->access = open->deny = {};
     open->asked.clear();
   }
@@ -255,7 +255,7 @@ std::optional<Outcome> State::reclaim_lock(const LockRequested& event, File& fil
   }
   lock_changed(file, changes, &owner);
   reply(event.request, Status::ok, {}, true);
-  return Outcome{};
+  return granted();
 }
 
 // ---- The end -----------------------------------------------------------------------------------
@@ -284,7 +284,7 @@ void State::end_grace() {
     if (less) put_open_record(open);
   }
   for (auto& [id, client] : clients) {
-    if (client.present && client.lost_state) client.lost_state = client.on_record = false;
+    if (client.present) forgive(client);
     // Only 4.1 has still to say that it is done.
     if (client.protocol != Protocol::nfs41) client.reclaiming = false;
   }
@@ -298,8 +298,7 @@ void State::end_grace() {
 void State::forget_absent() {
   std::vector<Client*> absent;
   for (auto& [id, client] : clients) {
-    if (!client.present && !client.has_state() && client.waiters.empty() &&
-        client.protocol != Protocol::nlm) {
+    if (!client.present && !client.has_state() && client.protocol != Protocol::nlm) {
       absent.push_back(&client);
     }
   }

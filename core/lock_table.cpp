@@ -8,6 +8,8 @@ namespace {
 
 Range hull(Range a, Range b) { return {std::min(a.first, b.first), std::max(a.last, b.last)}; }
 
+Range common(Range a, Range b) { return {std::max(a.first, b.first), std::min(a.last, b.last)}; }
+
 Range widened(Range range) {
   return {range.first == 0 ? 0 : range.first - 1,
           range.last == kEndOfFile ? kEndOfFile : range.last + 1};
@@ -41,14 +43,12 @@ void LockTable::insert(File* file, const HeldLock& lock, LockChanges& changes) {
   holding->hull = holding->count == 0 ? lock.range : hull(holding->hull, lock.range);
   ++holding->count;
   changes.put.push_back(lock);
-  changes.touched = hull(changes.touched, lock.range);
 }
 
 void LockTable::remove(File* file, const HeldLock& lock, LockChanges& changes) {
   tree_.erase(lock.range.first, lock.id);
   --lock.owner->holding(file)->count;
   changes.erased.push_back(lock);
-  changes.touched = hull(changes.touched, lock.range);
 }
 
 void LockTable::of_owner(const LockOwner& owner, Range range, std::vector<HeldLock>& found) const {
@@ -84,7 +84,9 @@ void LockTable::set(File* file, const HeldLock& wanted, std::uint64_t& next_id,
     remove(file, lock, changes);
   }
   for (const HeldLock& lock : own) {
-    if (!alike(lock) && lock.range.overlaps(range)) cut(file, lock, range, next_id, changes);
+    if (alike(lock) || !lock.range.overlaps(range)) continue;
+    if (lock.mode > wanted.mode) changes.freed.push_back(common(lock.range, range));
+    cut(file, lock, range, next_id, changes);
   }
   if (merged.id == 0) merged.id = ++next_id;
   insert(file, merged, changes);
@@ -97,11 +99,13 @@ void LockTable::cut(File* file, const HeldLock& lock, Range range, std::uint64_t
   HeldLock rest = lock;
   if (lock.range.first < range.first) {
     rest.range = {lock.range.first, range.first - 1};
+    changes.freed.push_back({range.first - 1, range.first});
     insert(file, rest, changes);
     rest.id = 0;
   }
   if (lock.range.last > range.last) {
     rest.range = {range.last + 1, lock.range.last};
+    changes.freed.push_back({range.last, range.last + 1});
     if (rest.id == 0) rest.id = ++next_id;
     insert(file, rest, changes);
   }
@@ -112,7 +116,10 @@ void LockTable::clear(File* file, LockOwner& owner, Range range, std::uint64_t& 
   LockOwner::Holding* holding = owner.holding(file);
   if (!holding || holding->count == 0 || !holding->hull.overlaps(range)) return;
   of_owner(owner, range, changes.own);
-  for (const HeldLock& lock : changes.own) cut(file, lock, range, next_id, changes);
+  for (const HeldLock& lock : changes.own) {
+    changes.freed.push_back(common(lock.range, range));
+    cut(file, lock, range, next_id, changes);
+  }
 }
 
 void LockTable::stack(File* file, HeldLock wanted, std::uint64_t& next_id, LockChanges& changes) {
@@ -145,6 +152,7 @@ bool LockTable::unstack(File* file, LockOwner& owner, Range range, LockChanges& 
     if (better) best = &lock;
   }
   if (!best) return false;
+  changes.freed.push_back(range);
   remove(file, *best, changes);
   return true;
 }
@@ -165,7 +173,10 @@ void LockTable::release_all(File* file, LockOwner& owner, LockChanges& changes) 
       if (lock.owner == &owner) own.push_back(lock);
     });
   }
-  for (const HeldLock& lock : own) remove(file, lock, changes);
+  for (const HeldLock& lock : own) {
+    changes.freed.push_back(lock.range);
+    remove(file, lock, changes);
+  }
 }
 
 bool LockTable::claim(File* file, LockOwner& owner, LockElement element, LockChanges& changes) {
@@ -182,7 +193,9 @@ bool LockTable::claim(File* file, LockOwner& owner, LockElement element, LockCha
 
 void LockTable::drop_recovered(File* file, LockOwner& owner, Range range, LockChanges& changes) {
   for (const HeldLock& lock : exactly(owner, range)) {
-    if (lock.recovered) remove(file, lock, changes);
+    if (!lock.recovered) continue;
+    changes.freed.push_back(range);
+    remove(file, lock, changes);
   }
 }
 
@@ -208,9 +221,7 @@ std::vector<EarlierMode> LockTable::held_within(const LockOwner& owner, Range ra
   std::vector<HeldLock> own;
   of_owner(owner, range, own);
   for (const HeldLock& lock : own) {
-    parts.push_back(
-        {{std::max(lock.range.first, range.first), std::min(lock.range.last, range.last)},
-         lock.mode});
+    parts.push_back({common(lock.range, range), lock.mode});
   }
   return parts;
 }

@@ -78,13 +78,15 @@ struct HeldLock {
 struct LockChanges {
   std::vector<HeldLock> put;     ///< new, or changed under the same id
   std::vector<HeldLock> erased;  ///< as they were
-  Range touched{kEndOfFile, 0};  ///< the hull of all bytes whose lock changed; empty: nothing did
-  std::vector<HeldLock> own;     ///< the owner's locks about the range: kept for its memory
+  /// What others may have now: bytes given up or downgraded, and the two bytes beside each cut,
+  /// for a zero-length range stands between bytes.
+  std::vector<Range> freed;
+  std::vector<HeldLock> own;  ///< the owner's locks about the range: kept for its memory
   bool any() const { return !put.empty() || !erased.empty(); }
   void clear() {
     put.clear();
     erased.clear();
-    touched = {kEndOfFile, 0};
+    freed.clear();
   }
 };
 

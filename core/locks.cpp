@@ -102,11 +102,8 @@ void State::lock_changed(File& file, const LockChanges& changes, const LockOwner
       ++file.recovered;
     }
   }
-  if (!changes.erased.empty()) {
-    wake_range(file, changes.touched);
-    // A queued request of its own that went past the queue may have to stand in it now.
-    if (!by->waiting.empty()) bypassed_.emplace_back(by->client->id, by->open, by->name);
-  }
+  for (const Range& range : changes.freed) wake_range(file, range);
+  edges_changed(*by);
   untidy(file);
 }
 
@@ -139,11 +136,11 @@ Outcome State::attempt(const LockRequested& event, Arrival arrival) {
   if (smb || event.open) {
     auto open = opens.find(event.open);
     const bool mine = open != opens.end() && open->second.client == client;
-    if (mine && smb && (open->second.access & Access{AccessBit::read, AccessBit::write}).empty()) {
-      return refuse(Status::bad_mode);
-    }
     if (!mine || open->second.file->id != event.file) return refuse(Status::unknown_open);
     if (open->second.recovered) return refuse(Status::unknown_open);  // not reclaimed yet
+    if (smb && (open->second.access & Access{AccessBit::read, AccessBit::write}).empty()) {
+      return refuse(Status::bad_mode);
+    }
     const AccessBit needed =
         event.element.mode == LockMode::exclusive ? AccessBit::write : AccessBit::read;
     if (is_nfs4(client->protocol) && !open->second.access.has(needed)) {
@@ -181,10 +178,11 @@ Outcome State::judge_lock(const LockRequested& event, Arrival arrival, File& fil
   if (outcome.wait_for == WaitFor::grace) return wait_for_grace(event.request, client);
   if (!outcome.done()) return outcome;
   if (auto blocked = blocked_by_locks(event, arrival, file, owner)) return *blocked;
-  if (access_in_flight_clashes(file, owner, client, event.element)) {
-    return {WaitFor::accesses, {}};
+  bool busy = access_in_flight_clashes(file, owner, client, event.element);
+  for (const LockElement& element : event.more) {
+    busy = busy || access_in_flight_clashes(file, owner, client, element);
   }
-  pass_bars(client, {&need, 1});
+  if (busy) return {WaitFor::accesses, {}};
   return grant_lock(event, arrival, file, owner);
 }
 
@@ -275,11 +273,12 @@ Outcome State::wait_or_deny(const LockRequested& event, Arrival arrival, File& f
   const Waiter* waiter = queued ? &waiters.at(arrival) : nullptr;
   if (waiter && waiter->wait_for == WaitFor::locks) return {WaitFor::locks, {}};
   const bool had_reply = waiter && waiter->answered;
-  if (!queued && event.wait == Wait::reserve) {
+  if (!had_reply && event.wait == Wait::reserve) {  // its turn is kept already
     for (const Arrival other : owner.waiting) {
       const Waiter& same = waiters.at(other);
-      if (same.files.front() == &file &&
-          std::get<LockRequested>(same.body).element == event.element) {
+      const auto& asked = std::get<LockRequested>(same.body);
+      if (other < arrival && same.files.front() == &file && asked.wait == Wait::reserve &&
+          asked.element == event.element) {
         reply(event.request, Status::denied, std::move(holder));
         return {};
       }
@@ -327,9 +326,12 @@ Outcome State::grant_lock(const LockRequested& event, Arrival arrival, File& fil
     if (!waiter.told) {
       waiter.told = true;
       emit(NotifyLock{client.id, event.owner, file.id});
+      edges_changed(owner);
     }
     return {WaitFor::reserved, {}};
   }
+  const Need need{&file, smb ? Cause::lock_by_smb : Cause::lock_by_nfs};
+  pass_bars(client, {&need, 1});
   LockChanges& changes = changes_;
   changes.clear();
   std::vector<EarlierMode> before;
@@ -360,9 +362,9 @@ Outcome State::grant_lock(const LockRequested& event, Arrival arrival, File& fil
     reply(event.request, Status::ok, {}, durable);
     if (is_nfs4(client.protocol)) use_up_turns(owner, file, event.element);
   }
-  if (owner.waiting.size() > (queued ? 1U : 0U)) wake_range(file, event.element.range);
-  if (!owner.waiting.empty()) bypassed_.emplace_back(client.id, owner.open, owner.name);
-  return {};
+  wake_own(owner, file, event.element.range);
+  for (const LockElement& element : event.more) wake_own(owner, file, element.range);
+  return granted();
 }
 
 /// An unlock ends the owner's queued requests of exactly that range.
@@ -410,11 +412,12 @@ void State::drop_grant(RequestId id) {
   auto at = grants.find(id);
   File& file = *at->second.file;
   const Range range = at->second.element.range;
+  const LockOwner& owner = *at->second.owner;
   --at->second.owner->grants;
   at->second.client->grants.erase(id);
   std::erase(file.grants, id);
   grants.erase(at);
-  wake_range(file, range);
+  wake_own(owner, file, range);
   untidy(file);
 }
 

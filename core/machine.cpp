@@ -32,10 +32,9 @@ void State::fire_due_timers() {
     const auto [at, kind, id] = *timers.begin();
     timers.erase(timers.begin());
     switch (kind) {
-      case TimerKind::brk: {
-        Right& right = rights.at(RightId{id});
-        right.acked ? finish_break(right) : revoke(right, LeaveReason::expired);
-      } break;
+      case TimerKind::brk:
+        revoke(rights.at(RightId{id}), LeaveReason::expired);
+        break;
       case TimerKind::patience:
       case TimerKind::reservation:
         patience_ended(waiters.at(id));

@@ -45,8 +45,10 @@ Outcome State::attempt(const OpenRequested& event, Arrival) {
   untidy(file);
   // One that truncates is no mere reclaim: it waits for the end of grace like any change.
   const bool by_itself =
-      smb && grace && !event.overwrite && recovered_open(file, *client, event) != nullptr;
-  const bool has_it = smb ? by_itself : open_of_owner(file, *client, event.owner) != nullptr;
+      smb && !event.overwrite && may_reclaim(*client) && recovered_open(file, *client, event);
+  const bool again = event.reclaim == Reclaim::previous && recovered_open(file, *client, event);
+  const bool has_it =
+      by_itself || again || (!smb && open_of_owner(file, *client, event.owner) != nullptr);
   if (!has_it &&
       (client->opens.size() >= limits.opens_per_client_max || opens.size() >= limits.opens_max)) {
     return refuse(Status::limit);
@@ -125,6 +127,7 @@ void State::grant_open(const OpenRequested& event, Client& client, File& file, c
     }
     if (open->recovered) {
       open->recovered = false;
+      open->recorded_access = open->recorded_deny = {};
       claimed(client, file);
     }
   }
@@ -143,10 +146,13 @@ void State::grant_open(const OpenRequested& event, Client& client, File& file, c
   if (event.overwrite) {
     start_access({event.request,
                   &client,
-                  right ? right->id : RightId{},
                   open->id,
+                  lease_key_of(right),
+                  {},
                   {{&file, Operation::set_size}},
-                  Range::whole()});
+                  Range::whole(),
+                  client.protocol,
+                  event.policy});
   }
   answer.open = open->id;
   reply(event.request, Status::ok, answer, recorded);
@@ -209,7 +215,7 @@ void State::release_locks_of(Open& open) {
 void State::close(Open& open) {
   File& file = *open.file;
   std::vector<Waiter*> parked_by_it;
-  for (const Arrival arrival : file.waiters) {
+  for (const Arrival arrival : open.client->waiters) {
     Waiter& waiter = waiters.at(arrival);
     const OpenId by = std::visit(
         [](const auto& body) {
@@ -255,7 +261,15 @@ void State::on(const OpenClosed& event) {
   if (remove) {
     file.delete_pending = true;
     file.removing = event.request;
-    start_access({event.request, &client, {}, {}, {{&file, Operation::remove}}, Range::whole()});
+    start_access({event.request,
+                  &client,
+                  {},
+                  {},
+                  {},
+                  {{&file, Operation::remove}},
+                  Range::whole(),
+                  client.protocol,
+                  {}});
   }
   reply(event.request, Status::ok, CloseReply{remove});
 }

@@ -1,5 +1,6 @@
 // Caching rights: how a break runs, and what an open is granted.
 #include <algorithm>
+#include <bitset>
 
 #include "core/state.hpp"
 
@@ -23,6 +24,12 @@ Rights normalised(Flavour flavour, Rights rights) {
       return kR;
   }
   return kNoRights;
+}
+
+std::optional<LeaseKey> lease_key_of(const Right* right) {
+  const bool leased =
+      right && (right->flavour == Flavour::lease || right->flavour == Flavour::directory_lease);
+  return leased ? std::optional(right->key) : std::nullopt;
 }
 
 namespace {
@@ -78,7 +85,8 @@ void State::begin_break(Right& right, const Breaking& how, Cause cause, const As
 /// The break is over, however it ended: those who waited for it and nothing else are judged again.
 void State::end_break(Right& right) {
   if (!right.breaking) return;
-  right.breaking = right.acked = false;
+  right.breaking = false;
+  right.flushes.clear();
   right.to = right.required = kNoRights;
   drop_timer(right.deadline, TimerKind::brk, right.id.value);
   right.deadline = kNever;
@@ -94,11 +102,17 @@ void State::end_break(Right& right) {
   }
   for (const Arrival arrival : right.waiting) {
     auto at = waiters.find(arrival);
-    if (at != waiters.end() && at->second.breaks_left > 0 && --at->second.breaks_left == 0) {
-      wake(arrival);
-    }
+    if (at == waiters.end()) continue;
+    Waiter& waiter = at->second;
+    if (std::erase(waiter.breaks, right.id) != 0 && waiter.breaks.empty()) wake(arrival);
   }
   right.waiting.clear();
+  // Whom others waited for passed the queue; that is over.
+  if (right.file->parked(WaitFor::locks) == 0) return;
+  for (const Arrival arrival : right.file->waiters) {
+    const Waiter& waiter = waiters.at(arrival);
+    if (waiter.client == right.client && waiter.owner) edges_changed(*waiter.owner);
+  }
 }
 
 void State::set_rights(Right& right, Rights rights_now) {
@@ -181,25 +195,44 @@ void State::on(const BreakAcknowledged& event) {
     if (lease != leases.end()) right = lease->second;
   }
   if (!right) return reply(event.request, Status::unknown_right);
-  if (!right->breaking || right->acked) return reply(event.request, Status::not_breaking);
+  if (!right->breaking || !right->flushes.empty()) {
+    return reply(event.request, Status::not_breaking);
+  }
   if (!right->to.contains(event.rights)) return reply(event.request, Status::ack_exceeds);
   const Rights left = normalised(right->flavour, event.rights);
-  right->acked = true;
   right->acked_rights = left;
   // The answer goes before the next step of the break: it is about the step before.
   reply(event.request, Status::ok, AckReply{left});
-  if (!flushing(*right)) finish_break(*right);
+  right->flushes = writes_under(*right);
+  if (right->flushes.empty()) return finish_break(*right);
+  drop_timer(right->deadline, TimerKind::brk, right->id.value);
+  right->deadline = kNever;
 }
 
-/// Whether writes under this right are under way.
-bool State::flushing(const Right& right) {
-  return std::ranges::any_of(right.file->accesses, [&](const InFlight* access) {
-    return access->own_right == right.id &&
-           std::ranges::any_of(access->targets, [&](const auto& target) {
-             return target.first == right.file &&
-                    (target.second == Operation::write || target.second == Operation::set_size);
-           });
-  });
+/// Whether an access that was let through is no "other key" to such a right.
+bool State::runs_under(const InFlight& access, const Client& client, Flavour flavour,
+                       const LeaseKey& key, OpenId open) {
+  if (flavour == Flavour::oplock) return open && access.open == open;
+  if (access.client != &client) return false;
+  if (flavour == Flavour::delegation || flavour == Flavour::directory_delegation) {
+    return access.open || client.protocol != Protocol::nfs40;  // else it names no client
+  }
+  const bool by_parent = flavour == Flavour::directory_lease && access.parent_key == key;
+  return by_parent || access.key == key;
+}
+
+/// The writes under this right that are under way.
+std::vector<RequestId> State::writes_under(const Right& right) {
+  std::vector<RequestId> writes;
+  for (const InFlight* access : right.file->accesses) {
+    if (!runs_under(*access, *right.client, right.flavour, right.key, right.open)) continue;
+    const bool write = std::ranges::any_of(access->targets, [&](const auto& target) {
+      return target.first == right.file &&
+             (target.second == Operation::write || target.second == Operation::set_size);
+    });
+    if (write) writes.push_back(access->request);
+  }
+  return writes;
 }
 
 /// The acknowledgment takes effect.
@@ -220,7 +253,6 @@ void State::next_step(Right& right) {
   emit(SendBreak{right.client->id, right.id, right.flavour, right.file->id, right.key, right.open,
                  from, right.to, right.epoch, ack, right.on_record});
   if (ack) {
-    right.acked = false;
     drop_timer(right.deadline, TimerKind::brk, right.id.value);
     right.deadline = now + limits.break_timeout;
     return set_timer(right.deadline, TimerKind::brk, right.id.value);
@@ -230,11 +262,13 @@ void State::next_step(Right& right) {
   if (right.flavour == Flavour::oplock) drop_right(right);
 }
 
-/// Writes on this file have ended: acknowledged breaks that waited for them take effect.
-void State::finish_breaks(const File& file) {
+/// A write has ended: acknowledged breaks for which it was the last to wait for take effect.
+void State::finish_breaks(const File& file, RequestId write) {
   std::vector<Right*> finished;
   for (const auto& [id, right] : file.rights) {
-    if (right->acked && !flushing(*right)) finished.push_back(right);
+    if (std::erase(right->flushes, write) != 0 && right->flushes.empty()) {
+      finished.push_back(right);
+    }
   }
   for (Right* right : finished) finish_break(*right);
 }
@@ -302,7 +336,7 @@ Rights State::reduce(const File& file, const Asker& asker, const OpenRequested& 
   const Rights h{RightBit::handle};
   Rights allowed = asked;
   if (flavour == Flavour::delegation) {
-    const bool may = asker.client->callback_up && now >= file.no_delegation_until &&
+    const bool may = !grace && asker.client->callback_up && now >= file.no_delegation_until &&
                      event.reclaim == Reclaim::none;
     if (!may) return kNoRights;
   }
@@ -355,27 +389,34 @@ Rights State::reduce(const File& file, const Asker& asker, const OpenRequested& 
   return reduce_by_traffic(file, asker, event, flavour, allowed);
 }
 
+namespace {
+
+/// What no row breaks any more; always the first cause that breaks what is left.
+Rights kept_under(const std::bitset<kCauses>& causes, Flavour flavour, Rights rights_left) {
+  for (std::size_t cause = 0; cause < kCauses && !rights_left.empty();) {
+    const Breaking breaking = break_for(static_cast<Cause>(cause), flavour, rights_left);
+    const bool keep = !causes[cause] || breaking.how == Breaking::How::keep;
+    if (!keep) rights_left = normalised(flavour, rights_left & breaking.to);
+    cause = keep ? cause + 1 : 0;
+  }
+  return rights_left;
+}
+
+}  // namespace
+
 /// What is under way or was just put off must not meet a new right that would break for it.
 Rights State::reduce_by_traffic(const File& file, const Asker& asker, const OpenRequested& event,
                                 Flavour flavour, Rights asked) {
-  Rights allowed = asked;
-  auto by = [&](Cause cause) {
-    while (!allowed.empty()) {
-      const Breaking breaking = break_for(cause, flavour, allowed);
-      if (breaking.how == Breaking::How::keep) return;
-      allowed = normalised(flavour, allowed & breaking.to);
-    }
-  };
+  std::bitset<kCauses> causes;
+  auto by = [&causes](Cause cause) { causes.set(static_cast<std::size_t>(cause)); };
   auto own = [&](const InFlight& access) {
-    if (asker.own) return access.own_right == asker.own->id;
-    const bool anonymous = asker.client->protocol == Protocol::nfs40 && !access.open;
-    return flavour == Flavour::delegation && access.client == asker.client && !anonymous;
+    return runs_under(access, *asker.client, flavour, event.wish.key, {});
   };
   for (const InFlight* access : file.accesses) {
     if (own(*access)) continue;
     for (const auto& [target, operation] : access->targets) {
       if (target != &file || operation == Operation::rename_ancestor) continue;
-      if (const auto cause = cause_of(operation, Policy{}, Protocol::nfs3)) by(*cause);
+      if (const auto cause = cause_of(operation, access->policy, access->protocol)) by(*cause);
     }
   }
   for (const FileId& directory : event.ancestors) {
@@ -399,7 +440,7 @@ Rights State::reduce_by_traffic(const File& file, const Asker& asker, const Open
   for (const Bar& bar : file.bars) {
     if (bar.client != asker.client->id && bar.until > now) by(bar.cause);
   }
-  return allowed;
+  return kept_under(causes, flavour, asked);
 }
 
 void State::add_bars(const Waiter& waiter) {

@@ -35,6 +35,7 @@ struct Asker {
 struct Need {
   File* file = nullptr;
   Cause cause = Cause::read;
+  bool handles_only = false;  ///< a deny mode is in the way: only Handle caches can help
 };
 
 /// A right that stands in the way, and what the table says of it.
@@ -52,8 +53,10 @@ inline constexpr Arrival kNotQueued = ~Arrival{0};
 struct Outcome {
   WaitFor wait_for = WaitFor::nothing;
   std::vector<Right*> breaks;
+  bool granted = false;  ///< a lock was: what it asked for is not free
   bool done() const { return wait_for == WaitFor::nothing; }
 };
+inline Outcome granted() { return {WaitFor::nothing, {}, true}; }
 
 /// While an owner's request is judged, the owner is not forgotten with its last lock or waiter.
 class Asking {
@@ -204,6 +207,7 @@ class State {
   void forget(Client& client);
   void expire(Client& client);
   void touch_lease(Client& client);
+  void forgive(Client& client);
   template <class Body>
   void renew_by(const Body& body);
   void lease_ended(Client& client);
@@ -216,10 +220,12 @@ class State {
   void begin_break(Right& right, const Breaking& how, Cause cause, const Asker& asker);
   void end_break(Right& right);
   void set_rights(Right& right, Rights rights_now);
-  static bool flushing(const Right& right);
+  static bool runs_under(const InFlight& access, const Client& client, Flavour flavour,
+                         const LeaseKey& key, OpenId open);
+  static std::vector<RequestId> writes_under(const Right& right);
   void finish_break(Right& right);
   void next_step(Right& right);
-  void finish_breaks(const File& file);
+  void finish_breaks(const File& file, RequestId write);
   void drop_right(Right& right);
   void revoke(Right& right, LeaveReason reason);
   Right* grant_right(Open& open, const OpenRequested& event, const Asker& asker, OpenReply& answer);
@@ -281,16 +287,20 @@ class State {
   void judge_again(Arrival arrival);
   void remove_waiter(Waiter& waiter);
   void cancel(Waiter& waiter, Status status, ReplyBody body = {});
+  void leave_queue(Waiter& waiter);
   void patience_ended(Waiter& waiter);
   void wake(Arrival arrival) { woken_.insert(arrival); }
-  void wake_range(const File& file, Range range);
+  void wake_range(const File& file, Range range, Arrival behind = 0);
+  void wake_own(const LockOwner& owner, const File& file, Range range);
   void wake_accesses(const File& file);
   void wake_grace();
   void pass_bars(Client& client, std::span<const Need> needs);
   std::vector<Need> needs_of(const WaitingRequest& body);
+  std::vector<File*> files_of(const WaitingRequest& body);
 
   // ---- waits_for.cpp
   bool closes_cycle(const File& file, const LockOwner& owner, LockElement element, Arrival arrival);
+  void edges_changed(const LockOwner& owner);
   void refuse_cycles();
   std::vector<const LockOwner*> blockers(const File& file, const LockOwner& owner,
                                          LockElement element, Arrival arrival) const;
@@ -314,8 +324,8 @@ class State {
   Effects* out_ = nullptr;
   LockChanges changes_;  ///< of the LOCK or UNLOCK that runs, kept for its memory
   std::set<Arrival> woken_;
-  /// Owners with waiters that were granted something past the queue: that may close a cycle.
-  std::vector<std::tuple<ClientId, OpenId, std::string>> bypassed_;
+  /// Owners with waiters for whom this step changed who waits for whom: that may close a cycle.
+  std::vector<std::tuple<ClientId, OpenId, std::string>> edges_changed_;
   std::vector<File*> untidy_;  ///< files that this step may have left without any state
   /// Clients that had state before the restart and are not done reclaiming it.
   std::set<ClientId> roster_;
@@ -326,6 +336,8 @@ std::optional<Cause> cause_of(Operation operation, const Policy& policy, Protoco
 Cause cause_of(const OpenRequested& event);  ///< when its share modes agree
 /// What is left of rights that are not granted as they are asked for or acknowledged.
 Rights normalised(Flavour flavour, Rights rights);
+/// The key that accesses by an open under this right carry; oplocks go by the open.
+std::optional<LeaseKey> lease_key_of(const Right* right);
 ConflictSeen::Trigger trigger_of(Cause cause);
 ConflictSeen::Thing thing_of(Flavour flavour);
 constexpr bool crosses(Protocol a, Protocol b) { return is_nfs(a) != is_nfs(b); }

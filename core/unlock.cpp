@@ -47,15 +47,16 @@ void State::on(const LockCancelled& event) {
   LockOwner* known = client ? find_owner(*client, {}, event.owner) : nullptr;
   if (file && known) {
     LockOwner& owner = *known;
-    Waiter* found = nullptr;
+    std::vector<Waiter*> found;
     for (const Arrival queued : owner.waiting) {
       Waiter& waiter = waiters.at(queued);
       const auto& asked = std::get<LockRequested>(waiter.body);
-      if (waiter.files.front() == file && asked.element == event.element) found = &waiter;
+      if (waiter.files.front() == file && asked.element == event.element) found.push_back(&waiter);
     }
-    if (found) {
-      cancel(*found, Status::cancelled);
-    } else if (file->locks.covers(owner, event.element.range, LockMode::shared)) {
+    const bool waited = !found.empty();
+    for (Waiter* waiter : found) cancel(*waiter, Status::cancelled);
+    known = waited ? nullptr : known;
+    if (known && file->locks.covers(owner, event.element.range, LockMode::shared)) {
       status = Status::denied;  // too late: the client has to unlock what it was granted
     }
   }
@@ -75,6 +76,7 @@ Outcome State::attempt(const LockTested& event, Arrival) {
     reply(event.request, Status::ok);
     return {};
   }
+  untidy(*file);
   Asker asker;
   asker.client = client;
   const Need need{file, Cause::test_lock};
@@ -93,6 +95,7 @@ Outcome State::attempt(const LockTested& event, Arrival) {
                  clashing_waiter(*file, owner, event.element, kNotQueued, true)) {
     reply(event.request, Status::denied, holder_of(*kept));
   } else {
+    pass_bars(*client, {&need, 1});
     reply(event.request, Status::ok);
   }
   return {};

@@ -31,6 +31,7 @@ WaiterView view_of_waiter(const Waiter& waiter) {
     view.owner = lock->owner;
     view.open = lock->open;
     view.element = lock->element;
+    view.queued = lock->wait != Wait::none;
   } else if (const auto* test = std::get_if<LockTested>(&waiter.body)) {
     view.owner = test->owner;
     view.open = test->open;

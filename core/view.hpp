@@ -54,6 +54,7 @@ struct WaiterView {
   OpenId open;
   std::string what;     ///< "lock", "open", "read", "write", ...: the event or operation
   LockElement element;  ///< of a lock
+  bool queued = false;  ///< it stands in the lock queue: nobody overtakes it
   bool for_breaks = false, for_locks = false, for_accesses = false, for_grace = false;
   bool told = false;                ///< NFSv4: NotifyLock was sent, the range is reserved
   Nanos since = 0, until = kNever;  ///< until: patience, or the lapse of the reservation

@@ -5,11 +5,36 @@
 
 namespace lockstep::core {
 
+namespace {
+
+/// The kind of waiting of a lock request; nothing for others.
+const LockRequested* lock_of(const Waiter& waiter) {
+  return std::get_if<LockRequested>(&waiter.body);
+}
+
+/// How long a request that had no answer yet may wait. Lock waits have no end.
+Nanos until_when(const WaitingRequest& body, WaitFor why) {
+  const auto* lock = std::get_if<LockRequested>(&body);
+  const bool in_queue = lock && lock->wait != Wait::none;
+  if (in_queue && (why == WaitFor::locks || lock->wait == Wait::callback)) return kNever;
+  return std::visit(
+      [](const auto& request) {
+        if constexpr (requires { request.patience; })
+          return request.patience;
+        else
+          return kNever;
+      },
+      body);
+}
+
+}  // namespace
+
 template <class Request>
 void State::run(const Request& request) {
   Outcome outcome = attempt(request, kNotQueued);
   if (outcome.done()) return;
-  if (queue_is_full(request)) return reply(request.request, Status::limit);
+  const bool stays = until_when(request, outcome.wait_for) > now;
+  if (stays && queue_is_full(request)) return reply(request.request, Status::limit);
   Waiter waiter;
   waiter.request = request.request;
   waiter.since = now;
@@ -18,10 +43,8 @@ void State::run(const Request& request) {
 }
 
 bool State::queue_is_full(const WaitingRequest& body) {
-  for (const Need& need : needs_of(body)) {
-    if (need.file->waiters.size() >= limits.waiters_per_file_max) return true;
-    break;
-  }
+  const std::vector<File*> on = files_of(body);
+  if (!on.empty() && on.front()->waiters.size() >= limits.waiters_per_file_max) return true;
   return client_of(body).waiters.size() >= limits.waiters_per_client_max;
 }
 
@@ -42,26 +65,6 @@ template void State::run(const LockTested&);
 template void State::run(const AccessRequested&);
 template void State::run(const DispositionSet&);
 
-namespace {
-
-Nanos patience_of(const WaitingRequest& body) {
-  return std::visit(
-      [](const auto& request) {
-        if constexpr (requires { request.patience; })
-          return request.patience;
-        else
-          return kNever;
-      },
-      body);
-}
-
-/// The kind of waiting of a lock request; nothing for others.
-const LockRequested* lock_of(const Waiter& waiter) {
-  return std::get_if<LockRequested>(&waiter.body);
-}
-
-}  // namespace
-
 std::vector<Need> State::needs_of(const WaitingRequest& body) {
   if (const auto* access = std::get_if<AccessRequested>(&body)) return needs_of(*access);
   if (const auto* open = std::get_if<OpenRequested>(&body)) {
@@ -81,15 +84,26 @@ std::vector<Need> State::needs_of(const WaitingRequest& body) {
   return {{open->second.file, Cause::remove}};
 }
 
+/// Where a request stands while it waits: the files that it names, and those that it is about.
+std::vector<File*> State::files_of(const WaitingRequest& body) {
+  std::vector<File*> on;
+  auto add = [&on](File* file) {
+    if (std::ranges::find(on, file) == on.end()) on.push_back(file);
+  };
+  if (const auto* access = std::get_if<AccessRequested>(&body)) {
+    add(&file(access->target.file));
+    for (const Target& target : access->others) add(&file(target.file));
+  }
+  for (const Need& need : needs_of(body)) add(need.file);
+  for (File* each : on) untidy(*each);
+  return on;
+}
+
 void State::park(Waiter waiter, Outcome outcome) {
   waiter.arrival = ++next_arrival;
   const Arrival arrival = waiter.arrival;
   waiter.client = &client_of(waiter.body);
-  for (const Need& need : needs_of(waiter.body)) {
-    if (std::ranges::find(waiter.files, need.file) == waiter.files.end()) {
-      waiter.files.push_back(need.file);
-    }
-  }
+  waiter.files = files_of(waiter.body);
   for (File* file : waiter.files) {
     file->waiters.insert(arrival);
     ++file->parked(waiter.wait_for);
@@ -111,7 +125,6 @@ void State::park(Waiter waiter, Outcome outcome) {
 /// Lets the waiter wait for what the outcome says, or answers it when its patience is over.
 void State::wait(Waiter& waiter, Outcome outcome) {
   const LockRequested* lock = lock_of(waiter);
-  const bool in_queue = lock && lock->wait != Wait::none;
   const bool callback = lock && lock->wait == Wait::callback;
   drop_timer(waiter.until, waiter.told ? TimerKind::reservation : TimerKind::patience,
              waiter.arrival);
@@ -120,19 +133,19 @@ void State::wait(Waiter& waiter, Outcome outcome) {
     ++file->parked(outcome.wait_for);
   }
   waiter.wait_for = outcome.wait_for;
-  waiter.breaks_left = 0;
+  waiter.breaks.clear();
   for (Right* right : outcome.breaks) {
-    if (std::ranges::find(right->waiting, waiter.arrival) != right->waiting.end()) continue;
-    right->waiting.push_back(waiter.arrival);
-    ++waiter.breaks_left;
+    waiter.breaks.push_back(right->id);
+    const bool listed = std::ranges::find(right->waiting, waiter.arrival) != right->waiting.end();
+    if (!listed) right->waiting.push_back(waiter.arrival);
   }
   if (outcome.wait_for == WaitFor::reserved) {
     waiter.until = now + limits.reservation;
     set_timer(waiter.until, TimerKind::reservation, waiter.arrival);
     return;
   }
-  const bool endless = callback || (in_queue && outcome.wait_for == WaitFor::locks);
-  waiter.until = endless ? kNever : patience_of(waiter.body);
+  // Who was told `blocked` or `denied` keeps its place however long anything takes.
+  waiter.until = waiter.answered ? kNever : until_when(waiter.body, outcome.wait_for);
   if (lock && lock->wait == Wait::reserve && outcome.wait_for == WaitFor::locks) {
     waiter.announced = waiter.answered = true;  // `denied` was said when it was judged
   } else if (callback && !waiter.answered) {
@@ -156,7 +169,7 @@ void State::judge_again(Arrival arrival) {
   at = waiters.find(arrival);  // an expiry on the way may have taken it
   if (at == waiters.end()) return;
   if (outcome.done()) {
-    remove_waiter(at->second);
+    outcome.granted ? remove_waiter(at->second) : leave_queue(at->second);
   } else {
     wait(at->second, std::move(outcome));
   }
@@ -187,15 +200,21 @@ void State::remove_waiter(Waiter& waiter) {
   if (owner) tidy(*owner);
 }
 
-/// Leaves the queue without what it asked for: those behind it may go now.
+/// Leaves the queue without what it asked for.
 void State::cancel(Waiter& waiter, Status status, ReplyBody body) {
-  const LockRequested* lock = lock_of(waiter);
   if (!waiter.answered) reply(waiter.request, status, std::move(body));
-  File* file = waiter.files.empty() ? nullptr : waiter.files.front();
-  const bool queued = lock && lock->wait != Wait::none;
-  const Range range = queued ? lock->element.range : Range{};
+  leave_queue(waiter);
+}
+
+/// Those behind it may go now; a turn that was kept held up those ahead of it too.
+void State::leave_queue(Waiter& waiter) {
+  const LockRequested* lock = lock_of(waiter);
+  if (!lock || lock->wait == Wait::none) return remove_waiter(waiter);
+  File& file = *waiter.files.front();
+  const Range range = lock->element.range;
+  const Arrival behind = waiter.told ? 0 : waiter.arrival;
   remove_waiter(waiter);
-  if (queued) wake_range(*file, range);
+  wake_range(file, range, behind);
 }
 
 void State::patience_ended(Waiter& waiter) {
@@ -223,12 +242,24 @@ void State::on(const RequestCancelled& event) {
 }
 
 /// The lock waiters that a freed range may let go; they wait for locks and overlap it.
-void State::wake_range(const File& file, Range range) {
+void State::wake_range(const File& file, Range range, Arrival behind) {
   if (file.lock_queue.empty()) return;
-  file.lock_queue.visit_overlaps(range, [this](const QueuedLock& queued) {
-    if (waiters.at(queued.id).wait_for == WaitFor::locks) wake(queued.id);
+  file.lock_queue.visit_overlaps(range, [this, behind](const QueuedLock& queued) {
+    if (queued.id > behind && waiters.at(queued.id).wait_for == WaitFor::locks) wake(queued.id);
     return true;
   });
+}
+
+/// The owner's own lock waiters: bytes that it holds now let them pass the queue, or a call has
+/// ended that they had to wait for.
+void State::wake_own(const LockOwner& owner, const File& file, Range range) {
+  for (const Arrival queued : owner.waiting) {
+    const Waiter& waiter = waiters.at(queued);
+    if (waiter.wait_for == WaitFor::locks && waiter.files.front() == &file &&
+        lock_of(waiter)->element.range.overlaps(range)) {
+      wake(queued);
+    }
+  }
 }
 
 void State::wake_accesses(const File& file) {

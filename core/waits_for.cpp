@@ -29,11 +29,9 @@ std::vector<const LockOwner*> State::blockers(const File& file, const LockOwner&
 /// Whether `owner`, if it waited for this element, would wait for itself in the end.
 bool State::closes_cycle(const File& file, const LockOwner& owner, LockElement element,
                          Arrival arrival) {
-  // Nobody waits for an owner that holds nothing and stands in no queue.
-  const bool waited_for =
-      !owner.holdings.empty() ||
-      std::ranges::any_of(owner.waiting, [&](Arrival a) { return a != arrival; });
-  if (!waited_for) return false;
+  // Nobody waits for an owner that holds nothing and stands in no queue. (One that waited for
+  // something else before has others behind it already.)
+  if (owner.holdings.empty() && owner.waiting.empty()) return false;
   std::vector<const LockOwner*> next = blockers(file, owner, element, arrival);
   std::set<std::tuple<ClientId, OpenId, std::string_view>> seen;
   while (!next.empty()) {
@@ -54,10 +52,16 @@ bool State::closes_cycle(const File& file, const LockOwner& owner, LockElement e
   return false;
 }
 
-/// A grant that went past the queue may have closed a cycle: its youngest waiter gives way.
+/// The owner was granted something past the queue, or passes it no more. Only who waits himself can
+/// be on a cycle.
+void State::edges_changed(const LockOwner& owner) {
+  if (!owner.waiting.empty()) edges_changed_.emplace_back(owner.client->id, owner.open, owner.name);
+}
+
+/// What changed may have closed a cycle: its youngest waiter gives way.
 void State::refuse_cycles() {
-  const auto granted = std::exchange(bypassed_, {});
-  for (const auto& [client_id, open, name] : granted) {
+  const auto changed = std::exchange(edges_changed_, {});
+  for (const auto& [client_id, open, name] : changed) {
     auto on_cycle = [this](const Waiter& waiter) {
       if (!waiter.owner || waiter.wait_for != WaitFor::locks) return false;
       const auto& asked = std::get<LockRequested>(waiter.body);

@@ -28,17 +28,16 @@ struct Events : Steps {
     c.address = e.address;
     if (!e.label.empty()) c.label = e.label;
     if (e.lease != 0) c.lease = e.lease;
-    c.arrived = true;
     renew(c.client);
     reply(e.request, Status::ok, ClientReply{c.client, returned}, c.on_record);
   }
 
-  /// Whoever asks for something is alive. What it lost is off the record: what it gets from now on
-  /// may be reclaimed.
+  /// Whoever asks for something is alive.
   void renew(ClientId id) {
     Client* c = client(id);
     if (c == nullptr) return;
-    if (!grace && c->lost_state) c->lost_state = c->on_record = false;
+    c->arrived = true;
+    if (!grace) forgive(*c);
     if (c->lease == 0) return;
     c->lease_until = now + c->lease;
     c->courtesy = false;
@@ -98,11 +97,11 @@ struct Events : Steps {
   void on(const OpenClosed& e) {
     if (open(e.open) == nullptr) return reply(e.request, Status::unknown_open);
     const Open o = *open(e.open);
+    const bool pending = delete_pending(o.file);
     drop_open(e.open);
-    const bool last =
-        !any(opens, [&](auto& each) { return each.file == o.file && smb(each.client); });
-    const bool remove = last && smb(o.client) && delete_pending(o.file);
+    const bool remove = pending && !delete_pending(o.file);  // it was the last
     if (remove) {
+      deletes.push_back(o.file);
       AccessInFlight removal;
       removal.asked.request = e.request, removal.asked.client = o.client;
       removal.asked.protocol = Protocol::smb;
@@ -115,9 +114,8 @@ struct Events : Steps {
 
   void on(const ShareReleased& e) {
     if (client(e.client) == nullptr) return reply(e.request, Status::unknown_client);
-    const Open* share = find(opens, [&](auto& o) {
-      return o.client == e.client && o.owner == e.owner && o.file == e.file;
-    });
+    const Open* share =
+        find(opens, [&](auto& o) { return is_open_of(o, e.client, e.file, e.owner); });
     if (share != nullptr) return on(OpenClosed{e.request, share->open});
     reply(e.request, Status::ok, CloseReply{});
   }
@@ -189,8 +187,9 @@ struct Events : Steps {
     if (e.accepted) return;
     LockRequested as;
     as.client = grant.client, as.owner = grant.owner, as.file = grant.file;
-    for (const auto& [range, shared] : grant.undo)
-      set_range(as, range, shared ? std::optional(LockMode::shared) : std::nullopt);
+    set_range(as, grant.element.range, std::nullopt);
+    for (const LockElement& part : grant.before)  // what a shared grant let others share stays so
+      set_range(as, part.range, std::min(part.mode, grant.element.mode));
   }
 
   // ---- Rights and accesses ----------------------------------------------------------------------
@@ -199,16 +198,24 @@ struct Events : Steps {
     const bool oplock = e.flavour == Flavour::oplock;
     if (oplock && (open(e.open) == nullptr || open(e.open)->client != e.client))
       return reply(e.request, Status::unknown_open);
-    const Right* r = find(rights, [&](auto& each) {
+    Right* r = find(rights, [&](auto& each) {
       return each.client == e.client && each.flavour == e.flavour && !is_delegation(e.flavour) &&
              (oplock ? each.open == e.open : each.key == e.key);
     });
     if (r == nullptr) return reply(e.request, Status::unknown_right);
-    if (!r->breaking) return reply(e.request, Status::not_breaking);
+    if (!r->breaking || !r->flushes.empty()) return reply(e.request, Status::not_breaking);
     if (!r->to.contains(e.rights)) return reply(e.request, Status::ack_exceeds);
     const Rights left = normalised(r->flavour, e.rights);
     reply(e.request, Status::ok, AckReply{left});
-    r->required.contains(left) ? end_break(r->right, left) : next_step(r->right, left);
+    for (const AccessInFlight& access : accesses) {
+      const Operation done = access.touch.operation;
+      if (access.touch.file == r->file && own(access.asked, *r) &&
+          (done == Operation::write || done == Operation::set_size))
+        r->flushes.push_back(access.asked.request);
+    }
+    r->acked = left;
+    r->deadline = kNever;
+    if (r->flushes.empty()) finish_break(r->right);
   }
 
   void on(const RightReturned& e) {
@@ -225,6 +232,8 @@ struct Events : Steps {
       wake_if([&](auto& w) { return w.for_accesses && w.lock()->file == access.touch.file; });
     }
     std::erase_if(accesses, meant);
+    auto last = [&](Right& r) { return std::erase(r.flushes, e.request) && r.flushes.empty(); };
+    while (const Right* r = find(rights, last)) finish_break(r->right);
   }
 };
 

@@ -13,16 +13,8 @@ struct Grants : Judge {
   void open_file(const Waiter& w, const OpenRequested& e) {
     const bool widens = protocol(e.client) != Protocol::nlm;  // an NLM SHARE replaces
     const bool reclaim = reclaimable(e) != nullptr;
-    OpenId id;
-    if (reclaim) {
-      id = reclaimable(e)->open;
-    } else if (!smb(e.client)) {
-      const Open* held = find(opens, [&](auto& o) {
-        return o.client == e.client && o.file == e.file && o.owner == e.owner &&
-               !(widens && o.recovered);
-      });
-      if (held != nullptr) id = held->open;
-    }
+    const Open* held = own_open(e);
+    OpenId id = held == nullptr ? OpenId{} : held->open;
     if (!id) {
       opens.push_back({{OpenId{++open_counter}, e.client, e.file, e.owner, {}, {}, {}}});
       id = opens.back().open;
@@ -132,16 +124,21 @@ struct Grants : Judge {
   /// break for it.
   Rights by_traffic(const OpenRequested& e, const Right& as, Rights left) const {
     std::vector<Cause> causes;
-    for (const AccessInFlight& access : accesses)
-      if (access.touch.breaks && touched(access.touch, e.file) && !own(access.asked, as))
-        causes.push_back(access.touch.cause);
+    for (const AccessInFlight& access : accesses) {
+      const auto& touch = access.touch;
+      const bool above =
+          touch.operation == Operation::rename_ancestor && among(e.ancestors, touch.file);
+      if ((above || (touch.breaks && touch.file == e.file)) && !own(access.asked, as))
+        causes.push_back(touch.cause);
+    }
     for (const Waiter& w : waiters)
       if (w.for_breaks && among(w.files, e.file) && asker(w) != e.client)
         for (const auto& touch : reduce(w.request).touches)
-          if (touch.breaks && touched(touch, e.file)) causes.push_back(touch.cause);
+          if (touch.breaks && touch.file == e.file) causes.push_back(touch.cause);
     for (const Bar& bar : bars)
       if (bar.file == e.file && bar.client != e.client && bar.until > now)
         causes.push_back(bar.cause);
+    std::sort(causes.begin(), causes.end());
     for (std::size_t i = 0; i < causes.size() && !left.empty();) {
       const Breaking how = break_for(causes[i], as.flavour, left);
       if (how.how == Breaking::How::keep) {
@@ -183,13 +180,13 @@ struct Grants : Judge {
       if (Lock* same = recovered_range(lock))
         same->recovered = false;
       else
-        for (const LockElement& element : elements(lock))
-          add_lock(lock, element.range, element.mode);
+        for (const LockElement& element : elements(lock)) add_lock(lock, element, ++lock_counter);
+      for (const LockElement& element : elements(lock)) wake_own(owner, lock.file, element.range);
       return answer(w, Status::ok, {}, leased(*open(lock.open)));
     }
     stop_callbacks(owner, lock.file, lock.element.range);
     PendingGrant call{lock.request, lock.client,  lock.owner,
-                      lock.file,    lock.element, undo_of(lock)};
+                      lock.file,    lock.element, held_before(lock)};
     set_range(lock, lock.element.range, lock.element.mode);
     if (lock.wait == Wait::callback && w.answered) {
       grants.push_back(call);

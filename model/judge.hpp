@@ -30,7 +30,7 @@ struct Judge : Ranges {
       return for_grace(asked);
     if (auto verdict = judge_deny_modes(w.request, asked, false)) return verdict;
     if (!reclaim)
-      if (auto verdict = judge_rights(asked)) return verdict;
+      if (auto verdict = judge_rights(asked, asked.touches)) return verdict;
     if (auto verdict = judge_deny_modes(w.request, asked, true)) return verdict;
     if (access != nullptr) return judge_io(*access, asked);
     if (test != nullptr) return judge_test(*test, asked);
@@ -53,14 +53,17 @@ struct Judge : Ranges {
     if (c == nullptr) return Status::unknown_client;
     if ((asked.open || (lock != nullptr && by_smb)) && (o == nullptr || o->client != c->client))
       return Status::unknown_open;
+    if (lock != nullptr && o != nullptr && o->file != lock->file) return Status::unknown_open;
+    if (o != nullptr && o->recovered && (lock != nullptr || access != nullptr))
+      return Status::unknown_open;  // nobody's until it is reclaimed
     if (o != nullptr && !allowed(request, o->access, by_smb)) return Status::bad_mode;
 
     auto its = [&](auto& each) { return each.client == c->client; };
     auto its_locks = [&](auto& held) { return owner_of(held) == owner_of(*lock); };
     if (opening != nullptr && all(opens, its).size() >= limits.opens_per_client_max &&
-        !has_already(*opening))
+        own_open(*opening) == nullptr)
       return Status::limit;
-    if (opening != nullptr && opens.size() >= limits.opens_max && !has_already(*opening))
+    if (opening != nullptr && opens.size() >= limits.opens_max && own_open(*opening) == nullptr)
       return Status::limit;
     if (lock != nullptr && (lock->more.size() + 1 > limits.elements_per_request_max ||
                             locks.size() >= limits.locks_max ||
@@ -103,10 +106,16 @@ struct Judge : Ranges {
     if (io->target.operation != Operation::read) return access.has(AccessBit::write);
     return by_smb ? access.has(AccessBit::read) : any;
   }
-  bool has_already(const OpenRequested& e) const {
-    return smb(e.client) ? reclaimable(e) != nullptr : any(opens, [&](auto& o) {
-      return o.client == e.client && o.file == e.file && o.owner == e.owner;
-    });
+  /// The open that this request is about: reclaimed, widened, or (NLM) replaced.
+  const Open* own_open(const OpenRequested& e) const {
+    if (const Open* again = reclaimable(e)) return again;
+    if (smb(e.client)) return nullptr;
+    return find(opens, [&](auto& o) { return is_open_of(o, e.client, e.file, e.owner); });
+  }
+  /// A NFSv4 OPEN of before a restart is taken over by its reclaim only; a SHARE replaces any.
+  bool is_open_of(const Open& o, ClientId c, FileId file, const std::string& owner) const {
+    return o.client == c && o.file == file && o.owner == owner &&
+           (!o.recovered || protocol(c) == Protocol::nlm);
   }
 
   // ---- 2. Grace ---------------------------------------------------------------------------------
@@ -175,7 +184,7 @@ struct Judge : Ranges {
       case Operation::write:
       case Operation::set_size: {
         const auto bit = touch.operation == Operation::read ? AccessBit::read : AccessBit::write;
-        const bool by_policy = of_smb || !is_nfs4(asked.protocol);
+        const bool by_policy = of_smb || asked.protocol == Protocol::nfs3;
         return held.file == touch.file && !asked.open && !held.attributes_only &&
                held.deny.has(bit) && (!by_policy || policy.smb_deny_on_nfs_io);
       }
@@ -190,7 +199,8 @@ struct Judge : Ranges {
         return by_smb && held.file == touch.file && !held.attributes_only &&
                held.deny.has(AccessBit::remove);
       case Operation::rename_ancestor:
-        return by_smb && !held.attributes_only && among(held.ancestors, touch.file);
+        return by_smb && held.file == touch.file && !held.attributes_only &&
+               among(held.ancestors, touch.below);
       default:
         return false;
     }
@@ -203,24 +213,21 @@ struct Judge : Ranges {
     for (Asked::Touch touch : asked.touches) {
       if ((touch.operation == Operation::rename_ancestor) != ancestors) continue;
       auto clash = [&](auto& held) { return deny_clash(request, asked, touch, held); };
-      const Open* held = find(opens, clash);
-      for (; held != nullptr && yields(held->client, asked.client); held = find(opens, clash))
+      const Open* held = find_clash(opens, clash);
+      for (; held != nullptr && yields(held->client, asked.client); held = find_clash(opens, clash))
         revoke_courtesy(held->client);
       if (held == nullptr) continue;
       if (opening != nullptr && reclaimable(*opening) != nullptr)
         return refused(Status::reclaim_conflict);
       const bool io = opening != nullptr || is_io(touch.operation);
       if (io) touch.cause = Cause::open_conflict;
-      if ((held->recovered && !(access != nullptr && access->reclaimed)) ||
-          recovered_in_the_way(asked, touch))
-        return for_grace(asked);
+      touch.handles_only = true;
+      if (held->recovered && !(access != nullptr && access->reclaimed)) return for_grace(asked);
       Holder holder = holder_of(LockRecord{0, held->client, held->open, held->owner, held->file,
                                            Range::whole(), LockMode::exclusive},
                                 Holder::Kind::open);
       holder.owner = held->owner, holder.open = held->open;
-      std::vector<RightId> waits;
-      break_for_touch(asked, touch, waits);
-      if (!waits.empty()) return Verdict{Kind::breaks, {}, {}, waits};
+      if (auto verdict = judge_rights(asked, {touch})) return verdict;
       return refused(io ? Status::share_conflict : Status::file_open, holder);
     }
     return std::nullopt;
@@ -228,38 +235,37 @@ struct Judge : Ranges {
 
   // ---- 4. Rights --------------------------------------------------------------------------------
 
-  bool recovered_in_the_way(const Asked& asked, const Asked::Touch& touch) const {
-    return any(rights, [&](auto& r) {
-      return r.recovered && !r.rights.empty() && touch.breaks && touched(touch, r.file) &&
-             !own(asked, r) &&
-             break_for(touch.cause, r.flavour, r.rights).how != Breaking::How::keep;
-    });
+  static Breaking row(const Asked::Touch& touch, const Right& r) {
+    return break_for(touch.cause, r.flavour, r.rights);
   }
-  void break_for_touch(const Asked& asked, const Asked::Touch& touch, std::vector<RightId>& waits) {
-    for (const Right& was : all(rights, [&](auto& r) { return touched(touch, r.file); })) {
-      const RightId id = was.right;
-      if (right(id) == nullptr || was.rights.empty() || !touch.breaks) continue;
-      const Breaking how = break_for(touch.cause, was.flavour, right(id)->rights);
-      if (how.how == Breaking::How::keep || (own(asked, was) && !how.own_too)) continue;
-      if (yields(was.client, asked.client)) {
-        revoke_courtesy(was.client);
-        continue;
-      }
-      // At most one break of a right is out: who wants more waits for its end.
-      bool waited = how.how == Breaking::How::wait;
-      if (!was.breaking)
-        begin_break(id, how);
-      else
-        waited = waited || !how.to.contains(was.to);
-      if (waited) right(id)->required = right(id)->required & how.to;
-      if (waited && !among(waits, id)) waits.push_back(id);
-    }
+  /// Whether the table says anything about this right.
+  bool breaks(const Asked& asked, const Asked::Touch& touch, const Right& r) const {
+    if (!touch.breaks || r.file != touch.file || r.rights.empty()) return false;
+    if (touch.handles_only && !r.rights.has(RightBit::handle)) return false;
+    const Breaking how = row(touch, r);
+    return how.how != Breaking::How::keep && (!own(asked, r) || how.own_too);
   }
-  Judged judge_rights(const Asked& asked) {
-    for (const auto& touch : asked.touches)
-      if (recovered_in_the_way(asked, touch)) return for_grace(asked);
+  /// Clients whose lease is over lose what is in the way; then all breaks begin.
+  Judged judge_rights(const Asked& asked, const std::vector<Asked::Touch>& touches) {
+    for (const auto& touch : touches)
+      while (const Right* r = find(rights, [&](auto& each) {
+               return breaks(asked, touch, each) && yields(each.client, asked.client);
+             }))
+        revoke_courtesy(r->client);
+    for (const auto& touch : touches)
+      if (any(rights, [&](auto& r) { return r.recovered && breaks(asked, touch, r); }))
+        return for_grace(asked);  // nobody is there yet to answer for it
     std::vector<RightId> waits;
-    for (const auto& touch : asked.touches) break_for_touch(asked, touch, waits);
+    for (const auto& touch : touches)
+      for (const Right& r : all(rights, [&](auto& each) { return breaks(asked, touch, each); })) {
+        const Breaking how = row(touch, r);
+        // At most one break of a right is out: who wants more waits for its end.
+        const bool more = r.breaking && !how.to.contains(r.to);
+        if (!r.breaking) begin_break(r.right, how);
+        if (how.how != Breaking::How::wait && !more) continue;
+        right(r.right)->required = right(r.right)->required & how.to;
+        if (!among(waits, r.right)) waits.push_back(r.right);
+      }
     if (waits.empty()) return std::nullopt;
     return Verdict{Kind::breaks, {}, {}, waits};
   }
@@ -285,20 +291,21 @@ struct Judge : Ranges {
                  grant.element.range.overlaps(lock.element.range);
         }))
       return Verdict{Kind::locks};  // one call at a time about the same bytes
-    std::vector<LockElement> earlier;
     for (const LockElement& element : elements(lock)) {
       if (const Lock* held = firm_lock(owner, lock.file, element)) {
-        if (held->recovered && lock.reclaim != Reclaim::previous && owner_of(*held) != owner)
-          return for_grace(asked);
+        if (held->recovered && lock.reclaim != Reclaim::previous) return for_grace(asked);
         return conflict(holder_of(*held));
       }
-      for (const LockElement& other : earlier)  // of this very request
+      if (const Waiter* turn = clashing_turn(owner, lock.file, element))
+        return conflict(holder_of(*turn));
+    }
+    std::vector<LockElement> earlier;  // of this very request
+    for (const LockElement& element : elements(lock)) {
+      for (const LockElement& other : earlier)
         if (element.mode == LockMode::exclusive && clashes(element, other))
           return conflict(holder_of(
               LockRecord{0, lock.client, lock.open, {}, lock.file, other.range, other.mode}));
       earlier.push_back(element);
-      if (const Waiter* turn = clashing_turn(owner, lock.file, element))
-        return conflict(holder_of(*turn));
     }
     if (lock.wait == Wait::none) return std::nullopt;
     std::uint64_t place = w.arrival != 0 ? w.arrival : ~std::uint64_t{0};
@@ -338,8 +345,9 @@ struct Judge : Ranges {
     };
     for (const auto& touch : asked.touches) {
       auto in_the_way = [&](auto& held) { return stops(touch, held); };
-      const Lock* held = find(locks, in_the_way);
-      for (; held != nullptr && yields(held->client, by.client); held = find(locks, in_the_way))
+      const Lock* held = find_clash(locks, in_the_way);
+      for (; held != nullptr && yields(held->client, by.client);
+           held = find_clash(locks, in_the_way))
         revoke_courtesy(held->client);
       if (held == nullptr) continue;
       if (held->recovered && !access.reclaimed) return for_grace(asked);

@@ -46,6 +46,9 @@ void Model::recover(const std::vector<Record>& records, std::uint64_t epoch, Nan
       rights.back().since = now;
     }
   }
+  std::sort(locks.begin(), locks.end(), [](auto& a, auto& b) {
+    return std::pair(a.range.first, a.lock) < std::pair(b.range.first, b.lock);
+  });
   for (Client& c : clients) c.roster = has_state(c.client);
   grace = any(clients, [](auto& c) { return c.roster; });
   if (grace) grace_until = now + std::max(limits.grace, promised);
@@ -104,6 +107,7 @@ FileView Model::view_of(FileId file) const {
                  asked.open,
                  names[w.request.index()],
                  {},
+                 w.queued(),
                  w.for_breaks,
                  w.for_locks,
                  w.for_accesses,

@@ -25,6 +25,10 @@ struct Queue : Tables {
     c.on_record = true;
     put(static_cast<const ClientRecord&>(c));
   }
+  /// What it lost is off the record: what it gets from now on may be reclaimed.
+  void forgive(Client& c) {
+    if (c.lost_state) c.lost_state = false, put_client(c);
+  }
   template <class Thing>
   void put_of(const Thing& thing, Record record) {
     if (!recorded(thing)) return;
@@ -134,10 +138,16 @@ struct Queue : Tables {
     Right& r = *right(id);
     if (r.breaking && is_delegation(r.flavour)) back_off(r.file);
     r.breaking = false;
+    r.flushes.clear();
     r.to = r.required = kNoRights;
     r.deadline = kNever;
     lower_right(id, left);
     wake_break_ended(id);
+  }
+  /// The acknowledgment takes effect.
+  void finish_break(RightId id) {
+    const Right r = *right(id);
+    r.required.contains(r.acked) ? end_break(id, r.acked) : next_step(id, r.acked);
   }
   /// Acknowledged, but somebody needs more of it: the same break goes on, to R before nothing.
   void next_step(RightId id, Rights left) {
@@ -185,6 +195,10 @@ struct Queue : Tables {
       if (recorded(o)) erase(static_cast<const OpenRecord&>(o));
       std::erase_if(opens, [&](auto& each) { return each.open == o.open; });
     }
+    std::erase_if(deletes, [&](FileId file) {  // falls with the last SMB open, or with the name
+      return !any(opens, [&](auto& o) { return o.file == file && smb(o.client); }) &&
+             !any(accesses, [&](auto& a) { return a.removes_name && a.touch.file == file; });
+    });
   }
   template <class Which>
   void drop_rights(Which which) {
@@ -198,10 +212,6 @@ struct Queue : Tables {
     drop_locks(its);
     drop_opens(its);
     drop_rights(its);
-    std::erase_if(deletes, [&](FileId file) {
-      return !any(opens, [&](auto& o) { return o.file == file && smb(o.client); }) &&
-             !any(accesses, [&](auto& a) { return a.removes_name && a.touch.file == file; });
-    });
     std::erase_if(bars, its);
   }
   void forget(ClientId id) {
@@ -214,8 +224,8 @@ struct Queue : Tables {
   void revoke_courtesy(ClientId id) {
     client(id)->lost_state = true;
     put_client(*client(id));
-    drop_state(id);
     out->push_back(Revoked{id, {}, {}, LeaveReason::expired});
+    drop_state(id);
   }
 };
 

@@ -34,17 +34,12 @@ struct Ranges : Queue {
 
   // ---- In the way -------------------------------------------------------------------------------
 
-  /// The clashing lock with the lowest (first byte, id). SMB's own stack refuses what is exclusive.
+  /// SMB's own stack refuses what is exclusive.
   const Lock* clashing_lock(const Owner& owner, FileId file, const LockElement& element) const {
-    const Lock* lowest = nullptr;
-    for (const Lock& held : locks) {
-      if (held.file != file || !clashes({held.range, held.mode}, element)) continue;
-      if (owner_of(held) == owner && (!owner.open || element.mode == LockMode::shared)) continue;
-      if (lowest == nullptr ||
-          std::pair(held.range.first, held.lock) < std::pair(lowest->range.first, lowest->lock))
-        lowest = &held;
-    }
-    return lowest;
+    return find_clash(locks, [&](auto& held) {
+      return held.file == file && clashes({held.range, held.mode}, element) &&
+             (owner_of(held) != owner || (owner.open && element.mode == LockMode::exclusive));
+    });
   }
   /// The reservation of somebody else that clashes.
   const Waiter* clashing_turn(const Owner& owner, FileId file, const LockElement& element) const {
@@ -129,75 +124,64 @@ struct Ranges : Queue {
 
   // ---- Change -----------------------------------------------------------------------------------
 
-  void add_lock(const LockRequested& lock, Range range, LockMode mode) {
-    locks.push_back({{++lock_counter, lock.client, lock.open, smb(lock.client) ? "" : lock.owner,
-                      lock.file, range, mode}});
-    locks.back().since = now;
-    record(locks.back());
+  /// Locks are listed by (first byte, id): that is how the one in the way is named.
+  void insert_lock(const Lock& added) {
+    auto key = [](auto& l) { return std::pair(l.range.first, l.lock); };
+    locks.insert(std::find_if(locks.begin(), locks.end(),
+                              [&](auto& each) { return key(each) > key(added); }),
+                 added);
+    record(added);
   }
-  /// POSIX: the owner's bytes of `range` become `mode`, or free. Says on record what changed and
-  /// wakes those who may gain by it.
+  void add_lock(const LockRequested& lock, LockElement e, std::uint64_t id) {
+    Lock added{{id, lock.client, lock.open, smb(lock.client) ? "" : lock.owner, lock.file, e.range,
+                e.mode}};
+    added.since = now;
+    insert_lock(added);
+  }
+  /// POSIX: the owner's bytes of `range` become `mode`, or free. What lies beside in the same mode
+  /// is merged (and gives its id); of a lock that is cut the first part keeps it.
   void set_range(const LockRequested& lock, Range range, std::optional<LockMode> mode) {
     const Owner owner = owner_of(lock);
-    auto mine = [&](const Lock& held) { return held.file == lock.file && owner_of(held) == owner; };
-    if (mode && any(locks, [&](auto& held) {
-          return mine(held) && held.mode == *mode && held.range.contains(range) && !held.recovered;
-        }))
-      return;
-    for (const Lock& held :
-         all(locks, [&](auto& each) { return mine(each) && each.range.overlaps(range); })) {
-      Lock& kept = *find(locks, [&](auto& each) { return each.lock == held.lock; });
-      const bool left = held.range.first < range.first;
-      const bool right = held.range.last > range.last;
-      if (left) {
-        kept.range.last = range.first - 1;
-        record(kept);
-      } else if (right) {
-        kept.range.first = range.last + 1;
-        record(kept);
-      } else {
-        erase_lock(held);
-      }
-      if (left && right) {
-        Lock rest = held;
-        rest.lock = ++lock_counter;
-        rest.range.first = range.last + 1;
-        locks.push_back(rest);
-        record(rest);
-      }
-      if (!mode || (*mode == LockMode::shared && held.mode == LockMode::exclusive))
-        wake_freed(lock.file, common(held.range, range));
-    }
-    if (!mode) return;
-    auto beside = [&](auto& held) {
-      return mine(held) && held.mode == *mode && held.range.touches(range) && !held.recovered;
-    };
-    for (auto merged = all(locks, beside); !merged.empty(); merged = all(locks, beside)) {
-      const Range other = merged[0].range;
-      range = {std::min(range.first, other.first), std::max(range.last, other.last)};
-      erase_lock(merged[0]);
-    }
-    add_lock(lock, range, *mode);
-  }
-  /// What a refusal of this grant puts back: bytes newly held are freed, shared ones shared again.
-  std::vector<std::pair<Range, bool>> undo_of(const LockRequested& lock) const {
-    std::vector<std::pair<Range, bool>> undo;
-    auto mine = all(locks, [&](auto& held) {
-      return held.file == lock.file && owner_of(held) == owner_of(lock) &&
-             held.range.overlaps(lock.element.range);
+    auto alike = [&](const Lock& held) { return mode == held.mode && !held.recovered; };
+    const auto near = all(locks, [&](auto& held) {
+      return held.file == lock.file && owner_of(held) == owner && held.range.touches(range);
     });
-    std::sort(mine.begin(), mine.end(), [](auto& a, auto& b) { return a.range < b.range; });
-    Range rest = lock.element.range;
-    for (const Lock& held : mine) {
-      const Range part = common(held.range, lock.element.range);
-      if (part.first > rest.first) undo.push_back({{rest.first, part.first - 1}, false});
-      if (held.mode == LockMode::shared && lock.element.mode == LockMode::exclusive)
-        undo.push_back({part, true});
-      if (part.last == rest.last) return undo;
-      rest.first = part.last + 1;
+    if (any(near, [&](auto& held) { return alike(held) && held.range.contains(range); })) return;
+    Range merged = range;
+    std::uint64_t id = 0;
+    for (const Lock& held : near) {
+      if (!alike(held)) continue;
+      if (id == 0) id = held.lock;
+      merged = {std::min(merged.first, held.range.first), std::max(merged.last, held.range.last)};
+      erase_lock(held);
     }
-    undo.push_back({rest, false});
-    return undo;
+    for (const Lock& held : near) {
+      if (alike(held) || !held.range.overlaps(range)) continue;
+      erase_lock(held);
+      Lock rest = held;
+      if (held.range.first < range.first) {
+        rest.range.last = range.first - 1;
+        insert_lock(rest);
+        wake_freed(lock.file, {range.first - 1, range.first});  // who stands between bytes
+      }
+      if (held.range.last > range.last) {
+        if (held.range.first < range.first) rest.lock = ++lock_counter;
+        rest.range = {range.last + 1, held.range.last};
+        insert_lock(rest);
+        wake_freed(lock.file, {range.last, range.last + 1});
+      }
+      if (!mode || *mode < held.mode) wake_freed(lock.file, common(held.range, range));
+    }
+    if (mode) add_lock(lock, {merged, *mode}, id != 0 ? id : ++lock_counter);
+  }
+  /// What the owner held of the bytes that it asks for.
+  std::vector<LockElement> held_before(const LockRequested& lock) const {
+    std::vector<LockElement> parts;
+    for (const Lock& held : locks)
+      if (held.file == lock.file && owner_of(held) == owner_of(lock) &&
+          held.range.overlaps(lock.element.range))
+        parts.push_back({common(held.range, lock.element.range), held.mode});
+    return parts;
   }
   /// The client has shown that it knows better: no call about these bytes.
   void stop_callbacks(const Owner& owner, FileId file, Range range) {

@@ -49,6 +49,8 @@ struct Right : RightRecord {
   Rights to = {};
   Rights required = {};  ///< what those who wait for the end of the break leave
   Nanos deadline = kNever;
+  std::vector<RequestId> flushes = {};  ///< acknowledged to `acked` when these writes have ended
+  Rights acked = {};
 };
 
 /// The requests that may wait.
@@ -84,6 +86,8 @@ struct Asked {
     Cause cause = Cause::read;
     Operation operation = Operation::read;
     bool breaks = true;
+    FileId below = {};          ///< a directory above the file, which is renamed
+    bool handles_only = false;  ///< a deny mode is in the way: only Handle caches can help
   };
   std::vector<Touch> touches;
   Nanos patience = kNever;
@@ -101,7 +105,7 @@ struct PendingGrant {
   std::string owner;
   FileId file;
   LockElement element;
-  std::vector<std::pair<Range, bool>> undo;  ///< what a refusal puts back: true shared, else free
+  std::vector<LockElement> before;  ///< what the owner held of these bytes
 };
 struct Bar : BarView {
   FileId file;
@@ -134,6 +138,12 @@ auto* find(List& list, Which which) {
   for (auto& each : list)
     if (found == nullptr && which(each)) found = &each;
   return found;
+}
+/// What stands in the way: something recovered if there is any, else the first.
+template <class List, class Which>
+auto* find_clash(List& list, Which which) {
+  auto* found = find(list, [&](auto& each) { return each.recovered && which(each); });
+  return found != nullptr ? found : find(list, which);
 }
 template <class List, class Which>
 bool any(const List& list, Which which) {

@@ -27,7 +27,8 @@ struct Steps : Grants {
     if (w.lock() != nullptr) return take_lock(w, *w.lock());
     const Asked asked = reduce(w.request);
     if (const auto* access = std::get_if<AccessRequested>(&w.request))
-      for (const auto& touch : asked.touches) accesses.push_back({asked, touch, access->range});
+      for (const auto& touch : asked.touches)
+        if (touch.below == FileId{}) accesses.push_back({asked, touch, access->range});
     if (std::holds_alternative<DispositionSet>(w.request) && !delete_pending(asked.touches[0].file))
       deletes.push_back(asked.touches[0].file);
     answer(w, Status::ok);
@@ -54,16 +55,9 @@ struct Steps : Grants {
         return finish(w, Status::denied, verdict.body);  // its turn is kept already
     if (cycle) return finish(w, Status::deadlock);
     if (!again) {
-      const bool opening = std::holds_alternative<OpenRequested>(w.request);
-      for (const auto& touch : asked.touches) {
-        auto add = [&](FileId file) {
-          if ((touch.breaks || opening) && touched(touch, file) && !among(w.files, file))
-            w.files.push_back(file);
-        };
-        add(touch.file);
-        for (const Open& o : opens) add(o.file);
-      }
-      auto on_file = [&](auto& other) { return other.files[0] == w.files[0]; };
+      for (const auto& touch : asked.touches)
+        if (!among(w.files, touch.file)) w.files.push_back(touch.file);
+      auto on_file = [&](auto& other) { return among(other.files, w.files[0]); };
       auto its = [&](auto& other) { return asker(other) == asked.client; };
       if (all(waiters, on_file).size() >= limits.waiters_per_file_max ||
           all(waiters, its).size() >= limits.waiters_per_client_max)
@@ -205,7 +199,7 @@ struct Steps : Grants {
       if (less) record(o);
     }
     for (Client& c : clients) {
-      if (c.arrived && c.lost_state) c.lost_state = c.on_record = false;
+      if (c.arrived) forgive(c);
       if (c.protocol != Protocol::nfs41) c.roster = false;
     }
     forget_absent();

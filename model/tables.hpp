@@ -139,18 +139,21 @@ struct Tables {
       for (const Target& target : targets) {
         auto cause = cause_of(target.operation);
         if (cause == Cause::get_attributes && v3_breaks) cause = Cause::read;
+        const bool above = target.operation == Operation::rename_ancestor;
         asked.touches.push_back(
-            {target.file, cause.value_or(Cause::read), target.operation, cause.has_value()});
+            {target.file, cause.value_or(Cause::read), target.operation, cause && !above});
+        std::vector<FileId> lower;
+        for (const Open& each : opens)
+          if (above && among(each.ancestors, target.file) && !among(lower, each.file))
+            lower.push_back(each.file);
+        std::sort(lower.begin(), lower.end());
+        for (const FileId file : lower)
+          asked.touches.push_back({file, *cause, target.operation, true, target.file});
       }
     }
     return asked;
   }
 
-  /// Whether a target is about the file: a renamed directory is about what is open below it.
-  bool touched(const Asked::Touch& touch, FileId file) const {
-    if (touch.operation != Operation::rename_ancestor) return touch.file == file;
-    return any(opens, [&](auto& o) { return o.file == file && among(o.ancestors, touch.file); });
-  }
   /// "Same key": what a request does to a right of its own breaks nothing.
   bool own(const Asked& asked, const Right& r) const {
     if (r.flavour == Flavour::oplock) return asked.open && r.open == asked.open;

@@ -1,10 +1,11 @@
 #include "sim/core/level.hpp"
 #include "sim/level.hpp"
+#include "sim/wire/level.hpp"
 
 namespace lockstep::sim {
 
 const std::vector<const Level*>& levels() {
-  static const std::vector<const Level*> all{&core_level()};
+  static const std::vector<const Level*> all{&core_level(), &wire_level()};
   return all;
 }
 

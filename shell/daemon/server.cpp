@@ -20,6 +20,7 @@
 #include "shell/admin/observer.hpp"
 #include "shell/coordinator/coordinator.hpp"
 #include "shell/daemon/network.hpp"
+#include "shell/daemon/protocols.hpp"
 #include "shell/daemon/state_directory.hpp"
 #include "shell/daemon/version.hpp"
 #include "shell/files/host_files.hpp"
@@ -28,12 +29,7 @@
 #include "shell/journal/sqlite_store.hpp"
 #include "shell/net/clock.hpp"
 #include "shell/net/dialler.hpp"
-#include "shell/wire/mount/mount.hpp"
-#include "shell/wire/nfs3/program.hpp"
-#include "shell/wire/nlm/program.hpp"
-#include "shell/wire/nsm/nsm.hpp"
 #include "shell/wire/smb2/ntlm/acceptor.hpp"
-#include "shell/wire/smb2/open_service.hpp"
 
 namespace lockstep::daemon {
 
@@ -123,7 +119,7 @@ class Server::Parts {
   wire::nfs3::Exports nfs_exports() const;
   std::vector<wire::smb2::ShareRef> smb_shares() const;
   std::uint64_t start_journal(std::unique_ptr<journal::SqliteStore> store);
-  void notify_hosts();
+  Protocols::Setup setup() const;
   admin::Sources sources();
   std::string path(core::FileId id) const;
   wire::Task<files::Result<core::FileId>> find(std::string path);
@@ -144,16 +140,7 @@ class Server::Parts {
   const std::uint64_t epoch_;  ///< of this run; set when the state is recovered
 
   net::LoopDialler dialler_;
-  wire::nfs3::Exports exports_;
-  wire::rpc::Dispatcher rpc_{clock_};
-  wire::rpc::Client rpc_client_;
-  wire::nfs3::Program nfs_;
-  wire::mount::Mount mount_;
-  wire::nlm::Program nlm_;
-  std::unique_ptr<wire::nsm::Program> nsm_;
-  std::unique_ptr<wire::nsm::Notifier> notifier_;
-  wire::smb2::Server smb_;
-  wire::smb2::OpenService opens_;
+  Protocols protocols_;
   Network network_;
 
   std::unique_ptr<admin::Commands> commands_;
@@ -190,31 +177,11 @@ Server::Parts::Parts(Config configured)
       epoch_(start_journal(open_journal(config_.state))),
       dialler_(loop_, config_.bind_everywhere ? std::vector<std::string>{} : config_.bind,
                net::ConnectionLimits{}),
-      exports_(nfs_exports()),
-      rpc_client_(clock_, dialler_, static_cast<std::uint64_t>(clock_.wall_nanos())),
-      nfs_(coordinator_, clock_, exports_),
-      mount_(exports_),
-      nlm_(coordinator_, clock_, exports_, rpc_client_),
-      smb_(smb_options(config_), smb_shares(), smb_users(config_), coordinator_, clock_),
-      opens_(coordinator_, clock_),
-      network_(loop_, config_, rpc_, smb_) {
-  smb_.set_file_service(opens_);
-  rpc_.add(nfs_);
-  rpc_.add(mount_);
-  rpc_.add(nlm_);
-  const std::int32_t state = wire::nsm::state_of_epoch(epoch_);
-  nsm_ = std::make_unique<wire::nsm::Program>(
-      state, [this](const std::string& name, const std::string& address, std::int32_t host_state) {
-        nlm_.hosts().rebooted(name, address, host_state);
-      });
-  rpc_.add(*nsm_);
-  std::vector<std::string> names{config_.name};
-  if (!config_.bind_everywhere) names.insert(names.end(), config_.bind.begin(), config_.bind.end());
-  notifier_ = std::make_unique<wire::nsm::Notifier>(rpc_client_, state, std::move(names));
-
+      protocols_(coordinator_, clock_, dialler_, setup()),
+      network_(loop_, config_, protocols_.rpc(), protocols_.smb()) {
   commands_ = std::make_unique<admin::Commands>(sources());
   network_.listen();
-  network_.offer(clock_, rpc_client_);
+  network_.offer(clock_, protocols_.rpc_client());
   control_ = std::make_shared<admin::ControlServer>(loop_, config_.control, *commands_);
   if (config_.metrics) {
     http_ = std::make_shared<admin::HttpServer>(
@@ -304,14 +271,18 @@ std::uint64_t Server::Parts::start_journal(std::unique_ptr<journal::SqliteStore>
   return epoch;
 }
 
-void Server::Parts::notify_hosts() {
-  std::vector<wire::nsm::HostOnRecord> hosts;
-  for (const core::ClientView& client : coordinator_.machine().clients()) {
-    if (client.protocol != core::Protocol::nlm) continue;
-    nlm_.hosts().remember(client.label, client.address);
-    hosts.push_back({client.label, client.address});
+Protocols::Setup Server::Parts::setup() const {
+  Protocols::Setup setup;
+  setup.exports = nfs_exports();
+  setup.smb = smb_options(config_);
+  setup.shares = smb_shares();
+  setup.users = smb_users(config_);
+  setup.names.push_back(config_.name);
+  if (!config_.bind_everywhere) {
+    setup.names.insert(setup.names.end(), config_.bind.begin(), config_.bind.end());
   }
-  notifier_->notify(hosts);
+  setup.seed = static_cast<std::uint64_t>(clock_.wall_nanos());
+  return setup;
 }
 
 std::string Server::Parts::path(core::FileId id) const {
@@ -363,7 +334,7 @@ admin::Json Server::Parts::status() const {
   status["epoch"] = epoch_;
   status["connections"] = network_.connections();
   status["connections_refused"] = network_.refused();
-  status["smb_sessions"] = smb_.sessions().size();
+  status["smb_sessions"] = protocols_.smb().sessions().size();
   status["requests_outstanding"] = coordinator_.outstanding();
   const Ports& ports = config_.ports;
   status["ports"] = {{"nfs", ports.nfs},
@@ -402,10 +373,10 @@ std::string Server::Parts::metrics() const {
   around.connections = network_.connections();
   around.connections_refused = network_.refused();
   around.requests_outstanding = coordinator_.outstanding();
-  around.smb_sessions = smb_.sessions().size();
-  around.rpc_calls = rpc_.counters().calls;
-  around.rpc_dropped = rpc_.counters().dropped;
-  around.rpc_replies_repeated = rpc_.replies().hits();
+  around.smb_sessions = protocols_.smb().sessions().size();
+  around.rpc_calls = protocols_.rpc().counters().calls;
+  around.rpc_dropped = protocols_.rpc().counters().dropped;
+  around.rpc_replies_repeated = protocols_.rpc().replies().hits();
   around.journal = journal_->stats();
   return observer_.text() + admin::gauges_text(coordinator_.machine(), around);
 }
@@ -419,7 +390,7 @@ void Server::Parts::run() {
   network_.start();
   control_->start();
   if (http_) http_->start();
-  notify_hosts();
+  protocols_.notify_hosts(coordinator_.machine().clients());
   log::info("ready", {{"version", kVersion}, {"epoch", epoch_}});
   loop_.run();
   // What was begun ends: sessions hear of their end, file calls finish. It runs out of work at
@@ -434,8 +405,8 @@ void Server::Parts::run() {
 /// server had crashed, and they reclaim from the next run.
 void Server::Parts::stop() {
   if (std::exchange(stopping_, true)) return;
-  rpc_client_.interrupt();
-  network_.stop(rpc_client_);
+  protocols_.interrupt();
+  network_.stop(protocols_.rpc_client());
   if (control_) control_->stop();
   if (http_) http_->stop();
   coordinator_.stop();

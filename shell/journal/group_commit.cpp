@@ -1,6 +1,5 @@
 #include "shell/journal/group_commit.hpp"
 
-#include <iterator>
 #include <utility>
 
 namespace lockstep::journal {
@@ -28,8 +27,7 @@ GroupCommit::~GroupCommit() {
 void GroupCommit::append(std::uint64_t number, std::vector<Record> records) {
   {
     std::lock_guard hold(mutex_);
-    queue_.push_back({number, std::move(records)});
-    ++stats_.queued;
+    commit_.append(number, std::move(records));
   }
   wake_.notify_one();
 }
@@ -37,91 +35,56 @@ void GroupCommit::append(std::uint64_t number, std::vector<Record> records) {
 void GroupCommit::poke() {
   {
     std::lock_guard hold(mutex_);
-    poked_ = true;
+    commit_.poke();
   }
   wake_.notify_one();
 }
 
 GroupCommit::Stats GroupCommit::stats() const {
   std::lock_guard hold(mutex_);
-  return stats_;
+  return commit_.stats();
 }
 
-bool GroupCommit::wait_for_work(std::unique_lock<std::mutex>& hold) {
-  const auto due = [this] { return ending_ || (failing_ ? poked_ : !queue_.empty()); };
-  if (failing_ && !fenced_ && options_.retry.count() > 0) {
+void GroupCommit::wait_for_work(std::unique_lock<std::mutex>& hold) {
+  const auto due = [this] { return ending_ || commit_.due(); };
+  if (commit_.retries() && options_.retry.count() > 0) {
     wake_.wait_for(hold, options_.retry, due);
   } else {
     wake_.wait(hold, due);
   }
-  poked_ = false;
-  std::move(queue_.begin(), queue_.end(), std::back_inserter(gathered_));
-  queue_.clear();
-  return !(ending_ && gathered_.empty());
 }
 
 void GroupCommit::run() {
-  for (;;) {
-    bool last = false;
+  for (bool last = false; !last;) {
+    std::span<const Batch> batches;
     {
       std::unique_lock hold(mutex_);
-      if (!wait_for_work(hold)) return;
+      wait_for_work(hold);
       last = ending_;
+      batches = commit_.gather();
     }
-    if (!gathered_.empty()) write_gathered();
-    if (last) return;
+    if (!batches.empty()) write(batches);
   }
 }
 
-void GroupCommit::write_gathered() {
-  if (fenced_) return;
+void GroupCommit::write(std::span<const Batch> batches) {
   if (options_.delay.count() > 0) std::this_thread::sleep_for(options_.delay);
-  const std::size_t batches = gathered_.size();
-  const Result<> done = store_->write(gathered_);
-  if (!done) return on_failure(done.error());
-  failing_ = false;
-  const std::uint64_t number = gathered_.back().number;
-  gathered_.clear();
+  const Result<> done = store_->write(batches);
+  CommitQueue::News news;
   {
     std::lock_guard hold(mutex_);
-    stats_.queued = queue_.size();
-    stats_.batches += batches + std::exchange(merged_, 0);
-    ++stats_.transactions;
+    news = commit_.written(done);
   }
-  post_([handler = handler_, number] {
-    if (handler->durable) handler->durable(number);
-  });
-}
-
-void GroupCommit::on_failure(const Error& error) {
-  const bool news = !failing_ || failure_ != error.kind;
-  failing_ = true;
-  failure_ = error.kind;
-  fenced_ = failure_ == Failure::fenced;
-  merge_gathered();
-  {
-    std::lock_guard hold(mutex_);
-    ++stats_.failures;
+  if (news.durable) {
+    post_([handler = handler_, number = *news.durable] {
+      if (handler->durable) handler->durable(number);
+    });
   }
-  if (!news) return;
-  post_([handler = handler_, error] {
-    if (handler->failed) handler->failed(error);
-  });
-}
-
-void GroupCommit::merge_gathered() {
-  if (gathered_.size() < 2) return;
-  // One transaction will write them all, so that only the last change of each key counts.
-  std::map<std::string, std::optional<std::string>> last;
-  for (Batch& batch : gathered_) {
-    for (Record& record : batch.records) last[std::move(record.key)] = std::move(record.value);
+  if (news.failed) {
+    post_([handler = handler_, error = *news.failed] {
+      if (handler->failed) handler->failed(error);
+    });
   }
-  Batch merged{gathered_.back().number, {}};
-  merged.records.reserve(last.size());
-  for (auto& [key, value] : last) merged.records.push_back({key, std::move(value)});
-  merged_ += gathered_.size() - 1;
-  gathered_.clear();
-  gathered_.push_back(std::move(merged));
 }
 
 }  // namespace lockstep::journal

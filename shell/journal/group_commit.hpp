@@ -1,10 +1,7 @@
 // Carries batches from the loop's thread to the store: one writer thread, and whatever has gathered
 // while the disk was busy goes into its next transaction. So many steps share one fsync, and a
-// lonely one waits for nobody.
-//
-// When the store fails, what is queued stays queued, in its order (a key that changes again is kept
-// once, so that a long failure costs no more memory than the state itself). The writer tries again
-// when it is poked and after `retry`. Only a store that was fenced is never written again.
+// lonely one waits for nobody. What is written, and what a failure means, is CommitQueue's; a
+// failing store is tried again when the writer is poked and after `retry`.
 #pragma once
 
 #include <chrono>
@@ -14,6 +11,7 @@
 #include <mutex>
 #include <thread>
 
+#include "shell/journal/commit_queue.hpp"
 #include "shell/journal/journal.hpp"
 
 namespace lockstep::journal {
@@ -26,6 +24,7 @@ class GroupCommit {
     /// Waits this long before each transaction: a slow disk, for benchmarks and tests.
     std::chrono::microseconds delay{0};
   };
+  using Stats = CommitQueue::Stats;
   /// Runs a function on the loop's thread; may be called from any thread.
   using Post = std::function<void(std::function<void()>)>;
   /// All three are called on the loop's thread, through `Post`.
@@ -50,22 +49,12 @@ class GroupCommit {
   void append(std::uint64_t number, std::vector<Record> records);
   /// Try again now, if the last attempt failed.
   void poke();
-
-  struct Stats {
-    std::uint64_t batches = 0;       ///< made durable
-    std::uint64_t transactions = 0;  ///< that made them so
-    std::uint64_t failures = 0;
-    std::uint64_t queued = 0;  ///< appended and not durable yet
-  };
   Stats stats() const;
 
  private:
   void run();
-  /// Sleeps until there is a reason to write; false when it is time to end.
-  bool wait_for_work(std::unique_lock<std::mutex>& hold);
-  void write_gathered();
-  void on_failure(const Error& error);
-  void merge_gathered();
+  void wait_for_work(std::unique_lock<std::mutex>& hold);
+  void write(std::span<const Batch> batches);
 
   const std::unique_ptr<Store> store_;
   const Post post_;
@@ -75,17 +64,8 @@ class GroupCommit {
 
   mutable std::mutex mutex_;
   std::condition_variable wake_;
-  std::vector<Batch> queue_;
-  bool poked_ = false;
+  CommitQueue commit_;
   bool ending_ = false;
-  Stats stats_;
-
-  // The writer thread's own.
-  std::vector<Batch> gathered_;
-  std::size_t merged_ = 0;  ///< batches that now stand inside another one of `gathered_`
-  bool failing_ = false;
-  bool fenced_ = false;
-  Failure failure_ = Failure::io;
   std::thread writer_;
 };
 

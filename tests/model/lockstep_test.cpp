@@ -3,7 +3,7 @@
 //
 //   LOCKSTEP_MODEL_RUNS=n     sequences (default: as many as fit into about twenty seconds)
 //   LOCKSTEP_MODEL_LENGTH=n   the longest sequence
-//   LOCKSTEP_MODEL_SEED=n     another seed
+//   RC_PARAMS=seed=n          another seed
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 
@@ -56,8 +56,7 @@ using Sequence = std::pair<Scene, std::vector<Command>>;
 void check_sequences(
     const std::string& what, std::uint64_t runs, std::uint64_t length,
     const std::function<void(const Scene&, const std::vector<Command>&)>& property) {
-  rc::detail::TestParams params;
-  params.seed = setting("LOCKSTEP_MODEL_SEED", 20240607);
+  rc::detail::TestParams params = rc::detail::configuration().testParams;  // of RC_PARAMS
   params.maxSuccess = static_cast<int>(runs);
   params.maxSize = static_cast<int>(length);
   rc::detail::TestMetadata metadata;

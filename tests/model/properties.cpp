@@ -144,7 +144,9 @@ Broken break_is_downgrade(const Look& look) {
     if (!granted) return at(look, "GrantedState");
     if (r.breaking && (!r.rights.contains(r.breaking_to) || r.breaking_to == r.rights))
       return at(look, "BreakIsDowngrade");
-    if (r.breaking && r.deadline == kNever) return at(look, "BreakEnds (no deadline)");
+    // Without a deadline it is acknowledged, and waits for the writes that were sent before.
+    if (r.breaking && r.deadline == kNever && look.file.accesses.empty())
+      return at(look, "BreakEnds (no deadline)");
     if (r.recovered && r.breaking) return at(look, "RecoveredIsNotBroken");
   }
   return std::nullopt;
@@ -185,7 +187,7 @@ bool held_up(const Look& look, std::size_t place, std::set<Owner>* by) {
                   [&](const RightView& r) { return r.breaking && r.client == w.client; });
   for (std::size_t i = 0; i < look.file.waiters.size(); ++i) {
     const WaiterView& other = look.file.waiters[i];
-    if (i == place || other.what != "lock" || look.owner(other) == look.owner(w) ||
+    if (i == place || !other.queued || look.owner(other) == look.owner(w) ||
         !clashes(other.element.range, other.element.mode))
       continue;
     if (!other.told && (i > place || passes)) continue;

@@ -17,9 +17,9 @@ TEST_F(Nfs3Procedures, WriteReadTruncate) {
   const Bytes file = make(root(), "f");
   Results wrote = ask(kWrite, write_call(file, 3, "hello", 0));
   ASSERT_EQ(wrote.status, Status::ok);
-  const auto [before, after] = get_wcc(wrote.in);
-  EXPECT_TRUE(before);
-  EXPECT_EQ(after.size, 8U);
+  const WccResult wcc = get_wcc(wrote.in);
+  EXPECT_TRUE(wcc.before);
+  EXPECT_EQ(wcc.after.size, 8U);
   EXPECT_EQ(wrote.in.u32(), 5U);
   EXPECT_EQ(wrote.in.u32(), 0U) << "unstable as asked";
   EXPECT_EQ(wrote.in.u64(), 77U) << "the verifier is the server run";
@@ -153,7 +153,7 @@ TEST_F(Nfs3Procedures, RemoveRmdirRename) {
   EXPECT_EQ(ask(kRmdir, with_name(root(), "d")).status, Status::ok);
   Results removed = ask(kRemove, with_name(root(), "g"));
   EXPECT_EQ(removed.status, Status::ok);
-  EXPECT_TRUE(get_wcc(removed.in).first);
+  EXPECT_TRUE(get_wcc(removed.in).before);
   EXPECT_EQ(ask(kGetattr, with_handle(file)).status, Status::stale);
   EXPECT_EQ(ask(kRmdir, with_name(root(), ".")).status, Status::inval);
 }

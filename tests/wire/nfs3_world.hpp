@@ -10,33 +10,12 @@
 #include "shell/files/memory_files.hpp"
 #include "shell/wire/mount/mount.hpp"
 #include "shell/wire/nfs3/program.hpp"
+#include "sim/wire/nfs3_messages.hpp"
 #include "tests/wire/rpc_world.hpp"
 
 namespace lockstep::wire::rpc_test {
 
-enum Proc : std::uint32_t {
-  kGetattr = 1,
-  kSetattr,
-  kLookup,
-  kAccess,
-  kReadlink,
-  kRead,
-  kWrite,
-  kCreate,
-  kMkdir,
-  kSymlink,
-  kMknod,
-  kRemove,
-  kRmdir,
-  kRename,
-  kLink,
-  kReaddir,
-  kReaddirplus,
-  kFsstat,
-  kFsinfo,
-  kPathconf,
-  kCommit,
-};
+using namespace sim;  // NOLINT: what a client says, under the names that the protocol has
 
 /// Results of a call, after the RPC header; reads on from the status.
 struct Results {
@@ -45,57 +24,6 @@ struct Results {
   nfs3::Status status = nfs3::Status::serverfault;
   bool answered = false;
 };
-
-struct PostOp {
-  bool there = false;
-  std::uint32_t type = 0, mode = 0, links = 0, uid = 0, gid = 0;
-  std::uint64_t size = 0, node = 0;
-  files::TimeSpec changed;
-};
-
-inline PostOp get_attributes(BigReader& in) {
-  PostOp a;
-  a.there = true;
-  a.type = in.u32();
-  a.mode = in.u32();
-  a.links = in.u32();
-  a.uid = in.u32();
-  a.gid = in.u32();
-  a.size = in.u64();
-  in.skip(8 + 8 + 8);
-  a.node = in.u64();
-  in.skip(16);
-  a.changed = nfs3::get_time(in);
-  return a;
-}
-inline PostOp get_post_op(BigReader& in) {
-  return rpc::get_bool(in) ? get_attributes(in) : PostOp{};
-}
-/// Whether the attributes before were there, and those after.
-inline std::pair<bool, PostOp> get_wcc(BigReader& in) {
-  const bool before = rpc::get_bool(in);
-  if (before) in.skip(24);
-  return {before, get_post_op(in)};
-}
-
-struct NewAttributes {
-  std::optional<std::uint32_t> mode, uid, gid;
-  std::optional<std::uint64_t> size;
-  int mtime = 0;  ///< 0 keep, 1 now
-};
-inline void put_new_attributes(BigWriter& out, const NewAttributes& a) {
-  const auto put = [&](const std::optional<std::uint32_t>& value) {
-    rpc::put_bool(out, value.has_value());
-    if (value) out.u32(*value);
-  };
-  put(a.mode);
-  put(a.uid);
-  put(a.gid);
-  rpc::put_bool(out, a.size.has_value());
-  if (a.size) out.u64(*a.size);
-  out.u32(0);
-  out.u32(static_cast<std::uint32_t>(a.mtime));
-}
 
 class Nfs3World : public testing::Test {
  protected:
@@ -147,17 +75,6 @@ class Nfs3World : public testing::Test {
     if (results.answered) results.status = static_cast<nfs3::Status>(results.in.u32());
   }
 
-  static BigWriter with_handle(const Bytes& handle) {
-    BigWriter out;
-    rpc::put_opaque(out, handle);
-    return out;
-  }
-  static BigWriter with_name(const Bytes& dir, const std::string& name) {
-    BigWriter out = with_handle(dir);
-    rpc::put_string(out, name);
-    return out;
-  }
-
   // Shorthands that expect success.
   Bytes make(const Bytes& dir, const std::string& name, std::uint32_t mode = 0644) {
     BigWriter out = with_name(dir, name);
@@ -179,20 +96,9 @@ class Nfs3World : public testing::Test {
     if (results.status != nfs3::Status::ok || !rpc::get_bool(results.in)) return {};
     return rpc::get_bytes(results.in, 64);
   }
-  BigWriter write_call(const Bytes& file, std::uint64_t offset, const std::string& data,
-                       std::uint32_t stable = 2) {
-    BigWriter out = with_handle(file);
-    out.u64(offset);
-    out.u32(static_cast<std::uint32_t>(data.size()));
-    out.u32(stable);
-    rpc::put_string(out, data);
-    return out;
-  }
-  BigWriter read_call(const Bytes& file, std::uint64_t offset, std::uint32_t count) {
-    BigWriter out = with_handle(file);
-    out.u64(offset);
-    out.u32(count);
-    return out;
+  static BigWriter write_call(const Bytes& file, std::uint64_t offset, const std::string& data,
+                              std::uint32_t stable = kFileSync) {
+    return sim::write_call(file, offset, data, stable);
   }
   std::string content(const Bytes& file, std::uint64_t offset = 0, std::uint32_t count = 1 << 20) {
     Results results = ask(kRead, read_call(file, offset, count));

@@ -10,6 +10,7 @@
 #include "shell/files/memory_files.hpp"
 #include "shell/wire/nlm/program.hpp"
 #include "shell/wire/nsm/nsm.hpp"
+#include "sim/wire/nfs3_messages.hpp"
 #include "tests/wire/rpc_core.hpp"
 #include "tests/wire/rpc_dialler.hpp"
 
@@ -76,21 +77,6 @@ class NlmWorld : public testing::Test {
     call.lock.length = length;
     return call;
   }
-  BigWriter encode(std::uint32_t procedure, const nlm::LockCall& call, std::uint32_t version) {
-    BigWriter out;
-    rpc::put_opaque(out, call.cookie);
-    const std::uint32_t basic =
-        procedure >= nlm::kTestMsg && procedure <= nlm::kUnlockMsg ? procedure - 5 : procedure;
-    const bool locks = basic == nlm::kLock || basic == nlm::kNonMonitoredLock;
-    if (locks || basic == nlm::kCancel) rpc::put_bool(out, call.block);
-    if (basic != nlm::kUnlock) rpc::put_bool(out, call.exclusive);
-    nlm::put_lock(out, call.lock, version);
-    if (locks) {
-      rpc::put_bool(out, call.reclaim);
-      out.u32(3);
-    }
-    return out;
-  }
   /// The reply's message; empty while the call is held.
   std::shared_ptr<Bytes> send(const std::string& host, std::uint32_t number, std::uint32_t version,
                               std::uint32_t procedure, const BigWriter& arguments) {
@@ -102,7 +88,8 @@ class NlmWorld : public testing::Test {
   }
   std::shared_ptr<Bytes> send(const Locker& who, std::uint32_t procedure, const nlm::LockCall& call,
                               std::uint32_t version = 4) {
-    return send(who.host, nlm::kProgram, version, procedure, encode(procedure, call, version));
+    return send(who.host, nlm::kProgram, version, procedure,
+                sim::nlm_call(procedure, call, version));
   }
   static std::optional<nlm::Status> status(const Bytes& reply, const Bytes& cookie) {
     if (reply.empty()) return std::nullopt;

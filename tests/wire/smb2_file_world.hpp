@@ -15,6 +15,7 @@
 #include "shell/wire/smb2/create_caching.hpp"
 #include "shell/wire/smb2/fscc_file.hpp"
 #include "shell/wire/smb2/open_service.hpp"
+#include "shell/wire/smb2/unicode.hpp"
 #include "tests/wire/rpc_core.hpp"
 #include "tests/wire/smb2_client.hpp"
 #include "tests/wire/smb2_world.hpp"
@@ -56,144 +57,10 @@ struct FileWorld : World {
   }
 };
 
-struct Creating {
-  std::string name;
-  std::uint32_t access = access::kFileAll;
-  std::uint32_t share = share::kAll;
-  Disposition disposition = Disposition::open_if;
-  std::uint32_t options = 0;
-  std::uint32_t attributes = 0;
-  OplockLevel oplock = OplockLevel::none;
-  struct Lease {
-    std::uint8_t key = 1;
-    std::uint32_t state = 7;
-    bool version2 = false;
-    std::uint16_t epoch = 0;
-  };
-  std::optional<Lease> lease;
-  std::vector<std::pair<std::string, Bytes>> contexts;
-};
-
-struct Created {
-  NtStatus status = NtStatus::success;
-  FileHandle handle;
-  OplockLevel oplock = OplockLevel::none;
-  std::uint32_t action = 0;
-  std::uint64_t size = 0;
-  std::uint32_t attributes = 0;
-  std::map<std::string, Bytes> contexts;
-  std::uint32_t lease_state() const {
-    const auto at = contexts.find("RqLs");
-    return at == contexts.end() ? ~0u : LittleReader(ByteView(at->second).subspan(16)).u32();
-  }
-};
-
-struct BreakNotice {
-  bool lease = false;
-  std::uint8_t level = 0;  ///< oplock
-  FileHandle file;         ///< oplock
-  std::uint16_t epoch = 0;
-  bool ack = false;
-  std::uint8_t key = 0;
-  std::uint32_t from = 0, to = 0;
-};
-
-inline Bytes lease_context(const Creating::Lease& lease) {
-  LittleWriter out;
-  for (int i = 0; i < 16; ++i) out.u8(lease.key);
-  out.u32(lease.state);
-  out.u32(0);
-  out.u64(0);
-  if (lease.version2) {
-    out.zeros(16);
-    out.u16(lease.epoch);
-    out.u16(0);
-  }
-  return out.take();
-}
-
-inline Bytes create_body(Creating create) {
-  if (create.lease) {
-    create.oplock = OplockLevel::lease;
-    create.contexts.emplace_back("RqLs", lease_context(*create.lease));
-  }
-  const Bytes name = utf16_from_utf8(create.name);
-  LittleWriter out;
-  out.u16(57);
-  out.u8(0);
-  out.u8(static_cast<std::uint8_t>(create.oplock));
-  out.u32(2);
-  out.zeros(16);
-  out.u32(create.access);
-  out.u32(create.attributes);
-  out.u32(create.share);
-  out.u32(static_cast<std::uint32_t>(create.disposition));
-  out.u32(create.options);
-  out.u16(kHeaderSize + 56);
-  out.u16(static_cast<std::uint16_t>(name.size()));
-  const std::size_t contexts_at = out.size();
-  out.u64(0);
-  out.bytes(name);
-  if (create.contexts.empty()) {
-    if (name.empty()) out.u8(0);
-    return out.take();
-  }
-  out.align(8);
-  const std::size_t start = out.size();
-  std::size_t last = 0;
-  for (const auto& [tag, data] : create.contexts) {
-    out.align(8);
-    if (last != 0) out.patch_u32(last, static_cast<std::uint32_t>(out.size() - last));
-    last = out.size();
-    out.u32(0);
-    out.u16(16);
-    out.u16(static_cast<std::uint16_t>(tag.size()));
-    out.u16(0);
-    out.u16(24);
-    out.u32(static_cast<std::uint32_t>(data.size()));
-    out.text(tag);
-    while (out.size() < last + 24) out.u8(0);
-    out.bytes(data);
-  }
-  out.patch_u32(contexts_at, static_cast<std::uint32_t>(kHeaderSize + start));
-  out.patch_u32(contexts_at + 4, static_cast<std::uint32_t>(out.size() - start));
-  return out.take();
-}
-
-inline Created created_of(const Answer& answer) {
-  Created created;
-  created.status = answer.status();
-  if (created.status != NtStatus::success) return created;
-  LittleReader in(answer.body());
-  in.u16();
-  created.oplock = static_cast<OplockLevel>(in.u8());
-  in.u8();
-  created.action = in.u32();
-  in.skip(32 + 8);
-  created.size = in.u64();
-  created.attributes = in.u32();
-  in.u32();
-  created.handle = read_handle(in);
-  const std::uint32_t offset = in.u32();
-  const std::uint32_t length = in.u32();
-  EXPECT_TRUE(in.ok());
-  ByteView area = ByteView(answer.message).subspan(offset, length);
-  while (!area.empty()) {
-    LittleReader context(area);
-    const std::uint32_t next = context.u32();
-    const std::uint16_t name_at = context.u16();
-    const std::uint16_t name_size = context.u16();
-    context.u16();
-    const std::uint16_t data_at = context.u16();
-    const std::uint32_t data_size = context.u32();
-    const ByteView data = area.subspan(data_at, data_size);
-    created.contexts[std::string(as_text(area.subspan(name_at, name_size)))] =
-        Bytes(data.begin(), data.end());
-    if (next == 0) break;
-    area = area.subspan(next);
-  }
-  return created;
-}
+using sim::BreakNotice;
+using sim::Created;
+using sim::created_of;
+using sim::Creating;
 
 /// A client with a session and a tree, and its commands. A call that gets only an interim response
 /// returns STATUS_PENDING; `later` is what came next.
@@ -246,86 +113,33 @@ class FileClient : public TestClient {
   }
 
   Created create(Creating create) {
-    return created_of(command(Command::create, create_body(std::move(create))));
+    return created_of(command(Command::create, sim::create_body(std::move(create))));
   }
   NtStatus close(FileHandle file, bool query = false) {
-    LittleWriter out;
-    out.u16(24);
-    out.u16(query ? 1 : 0);
-    out.u32(0);
-    write_handle(out, file);
-    last = command(Command::close, out.take());
+    last = command(Command::close, sim::close_body(file, query));
     return last.status();
   }
   NtStatus write(FileHandle file, std::uint64_t offset, std::string_view text) {
-    LittleWriter out;
-    out.u16(49);
-    out.u16(kHeaderSize + 48);
-    out.u32(static_cast<std::uint32_t>(text.size()));
-    out.u64(offset);
-    write_handle(out, file);
-    out.zeros(16);
-    out.text(text);
-    last = command(Command::write, out.take());
+    last = command(Command::write, sim::write_body(file, offset, as_bytes(text)));
     return last.status();
   }
   std::pair<NtStatus, std::string> read(FileHandle file, std::uint64_t offset, std::uint32_t size,
                                         std::uint32_t minimum = 0) {
-    LittleWriter out;
-    out.u16(49);
-    out.u8(80);
-    out.u8(0);
-    out.u32(size);
-    out.u64(offset);
-    write_handle(out, file);
-    out.u32(minimum);
-    out.zeros(12);
-    out.u8(0);
-    last = command(Command::read, out.take());
+    last = command(Command::read, sim::read_body(file, offset, size, minimum));
     if (last.status() != NtStatus::success) return {last.status(), {}};
     return {last.status(), data_of_read(last)};
   }
   static std::string data_of_read(const Answer& answer) {
-    LittleReader in(answer.body());
-    in.u16();
-    const std::uint8_t offset = in.u8();
-    in.u8();
-    const std::uint32_t length = in.u32();
-    return std::string(as_text(ByteView(answer.message).subspan(offset, length)));
+    return std::string(as_text(sim::data_of_read(answer).value()));
   }
-  struct LockElement {
-    std::uint64_t offset = 0, length = 0;
-    std::uint32_t flags = 0;
-  };
+  using LockElement = sim::SmbLock;
   NtStatus lock(FileHandle file, std::vector<LockElement> elements, std::uint32_t sequence = 0) {
-    LittleWriter out;
-    out.u16(48);
-    out.u16(static_cast<std::uint16_t>(elements.size()));
-    out.u32(sequence);
-    write_handle(out, file);
-    for (const LockElement& element : elements) {
-      out.u64(element.offset);
-      out.u64(element.length);
-      out.u32(element.flags);
-      out.u32(0);
-    }
-    if (elements.empty()) out.zeros(24);
-    last = command(Command::lock, out.take());
+    last = command(Command::lock, sim::lock_body(file, elements, sequence));
     return last.status();
   }
   std::pair<NtStatus, Bytes> query(FileHandle file, std::uint8_t type, std::uint8_t info,
                                    std::uint32_t size = 4096, std::uint32_t additional = 0) {
-    LittleWriter out;
-    out.u16(41);
-    out.u8(type);
-    out.u8(info);
-    out.u32(size);
-    out.u64(0);
-    out.u32(additional);
-    out.u32(0);
-    write_handle(out, file);
-    out.u8(0);
-    last = command(Command::query_info, out.take());
+    last = command(Command::query_info, sim::query_info_body(file, type, info, size, additional));
     if (is_error(last.status())) return {last.status(), {}};
     return {last.status(), output_of(last)};
   }
@@ -333,27 +147,12 @@ class FileClient : public TestClient {
     return query(file, 1, static_cast<std::uint8_t>(info), size);
   }
   static Bytes output_of(const Answer& answer) {
-    LittleReader in(answer.body());
-    in.u16();
-    const std::uint16_t offset = in.u16();
-    const std::uint32_t length = in.u32();
-    const ByteView part = ByteView(answer.message).subspan(offset, length);
+    const ByteView part = sim::output_of(answer).value();
     return {part.begin(), part.end()};
   }
   NtStatus set(FileHandle file, std::uint8_t type, std::uint8_t info, Bytes buffer,
                std::uint32_t additional = 0) {
-    LittleWriter out;
-    out.u16(33);
-    out.u8(type);
-    out.u8(info);
-    out.u32(static_cast<std::uint32_t>(buffer.size()));
-    out.u16(kHeaderSize + 32);
-    out.u16(0);
-    out.u32(additional);
-    write_handle(out, file);
-    out.bytes(buffer);
-    if (buffer.empty()) out.u8(0);
-    last = command(Command::set_info, out.take());
+    last = command(Command::set_info, sim::set_info_body(file, type, info, buffer, additional));
     return last.status();
   }
   NtStatus set(FileHandle file, FileInfoClass info, Bytes buffer) {
@@ -361,13 +160,7 @@ class FileClient : public TestClient {
   }
   NtStatus rename(FileHandle file, std::string_view to, bool replace = false,
                   FileInfoClass info = FileInfoClass::rename) {
-    const Bytes name = utf16_from_utf8(to);
-    LittleWriter out;
-    out.u8(replace ? 1 : 0);
-    out.zeros(15);
-    out.u32(static_cast<std::uint32_t>(name.size()));
-    out.bytes(name);
-    return set(file, info, out.take());
+    return set(file, info, sim::rename_buffer(to, replace));
   }
   NtStatus dispose(FileHandle file, bool remove = true) {
     return set(file, FileInfoClass::disposition, Bytes{static_cast<std::uint8_t>(remove)});
@@ -419,24 +212,11 @@ class FileClient : public TestClient {
     }
   }
   NtStatus acknowledge_lease(std::uint8_t key, std::uint32_t state) {
-    LittleWriter out;
-    out.u16(36);
-    out.u16(0);
-    out.u32(0);
-    for (int i = 0; i < 16; ++i) out.u8(key);
-    out.u32(state);
-    out.u64(0);
-    last = command(Command::oplock_break, out.take());
+    last = command(Command::oplock_break, sim::lease_ack_body(key, state));
     return last.status();
   }
   NtStatus acknowledge_oplock(FileHandle file, OplockLevel level) {
-    LittleWriter out;
-    out.u16(24);
-    out.u8(static_cast<std::uint8_t>(level));
-    out.u8(0);
-    out.u32(0);
-    write_handle(out, file);
-    last = command(Command::oplock_break, out.take());
+    last = command(Command::oplock_break, sim::oplock_ack_body(file, level));
     return last.status();
   }
   Answer last;
@@ -446,35 +226,15 @@ class FileClient : public TestClient {
     while (!peer->sent.empty()) {
       for (Answer& answer : receive()) {
         const bool notice = answer.header.message_id == kNoMessageId;
-        if (notice)
-          breaks_.push_back(break_of(answer));
-        else
+        if (!notice) {
           answers_.push_back(std::move(answer));
+        } else if (const auto read = sim::break_of(answer)) {
+          breaks_.push_back(*read);
+        } else {
+          ADD_FAILURE() << "a break that a client cannot read";
+        }
       }
     }
-  }
-  static BreakNotice break_of(const Answer& answer) {
-    EXPECT_EQ(answer.header.command, Command::oplock_break);
-    EXPECT_EQ(answer.header.session_id, 0u);
-    EXPECT_EQ(answer.header.tree_id, 0u);
-    LittleReader in(answer.body());
-    BreakNotice notice;
-    notice.lease = in.u16() == 44;
-    if (!notice.lease) {
-      notice.level = in.u8();
-      in.skip(5);
-      notice.file = read_handle(in);
-    } else {
-      notice.epoch = in.u16();
-      notice.ack = in.u32() == 1;
-      notice.key = in.take(16).front();
-      notice.from = in.u32();
-      notice.to = in.u32();
-      in.skip(12);
-    }
-    EXPECT_TRUE(in.ok());
-    EXPECT_EQ(in.remaining(), 0u);
-    return notice;
   }
   std::vector<Answer> answers_;
   std::vector<BreakNotice> breaks_;

@@ -2,7 +2,11 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
+#include "shell/wire/smb2/ntlm/acceptor.hpp"
+#include "shell/wire/smb2/ntlm/der.hpp"
+#include "shell/wire/smb2/ntlm/messages.hpp"
 #include "shell/wire/smb2/ntlm/spnego.hpp"
+#include "shell/wire/smb2/unicode.hpp"
 #include "tests/wire/smb2_client.hpp"
 
 namespace lockstep::wire::smb2::test {

@@ -103,6 +103,7 @@ Task<void> Notifier::tell(HostOnRecord host) {
   for (int round = 0; round < kRounds && !client_.interrupted(); ++round) {
     bool reached = !names_.empty();
     for (const std::string& name : names_) {
+      if (client_.interrupted()) break;
       const bool answered = co_await tell_once(host, name);
       reached = reached && answered;
     }

@@ -81,7 +81,9 @@ class ReplySession final : public Session {
   std::shared_ptr<Exchange> exchange_;
 };
 
-Bytes encode(std::uint32_t xid, const Outgoing& call) {
+}  // namespace
+
+Bytes encode_call(std::uint32_t xid, const Outgoing& call) {
   CallHeader header;
   header.xid = xid;
   header.program = call.program;
@@ -94,8 +96,6 @@ Bytes encode(std::uint32_t xid, const Outgoing& call) {
   return out.take();
 }
 
-}  // namespace
-
 Client::Client(Clock& clock, Dialler& dialler, std::uint64_t seed)
     : clock_(clock),
       dialler_(dialler),
@@ -103,25 +103,26 @@ Client::Client(Clock& clock, Dialler& dialler, std::uint64_t seed)
 
 Task<void> Client::wait(std::shared_ptr<Exchange> exchange, core::Nanos time) {
   Exchange& event = *exchange;
-  waiting_.insert(exchange);
+  const std::uint64_t number = ++last_wait_;
+  waiting_.emplace(number, exchange);
   const std::function<void()> cancel =
       clock_.at(clock_.now() + time, [exchange] { exchange->wake(); });
   co_await event;
   cancel();
-  waiting_.erase(exchange);
+  waiting_.erase(number);
 }
 
 Task<void> Client::sleep(core::Nanos time) { co_await wait(std::make_shared<Exchange>(0), time); }
 
 void Client::interrupt() {
   interrupted_ = true;
-  const std::set<std::shared_ptr<Exchange>> all = waiting_;
-  for (const std::shared_ptr<Exchange>& exchange : all) exchange->interrupt();
+  const auto all = waiting_;
+  for (const auto& [number, exchange] : all) exchange->interrupt();
 }
 
 Task<CallResult> Client::call_udp(Address to, Outgoing call, Retry retry) {
   const std::uint32_t xid = next_xid_++;
-  const Bytes message = encode(xid, call);
+  const Bytes message = encode_call(xid, call);
   const auto exchange = std::make_shared<Exchange>(xid);
   // Every socket stays open to the end: an answer to an earlier try is as good.
   std::vector<std::function<void()>> sockets;
@@ -141,7 +142,7 @@ Task<CallResult> Client::call_udp(Address to, Outgoing call, Retry retry) {
 
 Task<CallResult> Client::call_tcp(Address to, Outgoing call, core::Nanos patience) {
   const std::uint32_t xid = next_xid_++;
-  Bytes message = encode(xid, call);
+  Bytes message = encode_call(xid, call);
   const auto exchange = std::make_shared<Exchange>(xid);
   const auto session = std::make_shared<ReplySession>(exchange);
   const std::shared_ptr<Peer> peer = co_await dialler_.connect(std::move(to), session);

@@ -5,9 +5,9 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 
 #include "shell/wire/ports.hpp"
@@ -28,6 +28,9 @@ struct Outgoing {
   Credential credential;
   Bytes arguments;
 };
+
+/// The whole message of a call.
+Bytes encode_call(std::uint32_t xid, const Outgoing& call);
 
 struct CallResult {
   enum class Outcome : std::uint8_t {
@@ -66,6 +69,8 @@ class Client {
   /// Whoever repeats calls looks at `interrupted` and stops. New calls are made as before.
   void interrupt();
   bool interrupted() const { return interrupted_; }
+  /// Calls and sleeps under way.
+  std::size_t waiting() const { return waiting_.size(); }
 
   Clock& clock() { return clock_; }
 
@@ -76,7 +81,8 @@ class Client {
   Dialler& dialler_;
   std::uint32_t next_xid_;
   bool interrupted_ = false;
-  std::set<std::shared_ptr<Exchange>> waiting_;
+  std::uint64_t last_wait_ = 0;
+  std::map<std::uint64_t, std::shared_ptr<Exchange>> waiting_;
 };
 
 }  // namespace lockstep::wire::rpc

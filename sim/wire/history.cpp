@@ -1,0 +1,125 @@
+#include "sim/wire/history.hpp"
+
+#include <algorithm>
+
+namespace lockstep::sim::wired {
+
+namespace {
+
+constexpr std::size_t kWords = kCellSize / sizeof(WriteId);
+
+WriteId word(wire::ByteView content, std::size_t index) {
+  return wire::detail::load<std::endian::big, std::uint64_t>(content.data() +
+                                                             index * sizeof(WriteId));
+}
+
+std::string say(Nanos time) { return std::to_string(time / 1000) + " us"; }
+
+}  // namespace
+
+wire::Bytes cell_bytes(WriteId id) {
+  wire::BigWriter out;
+  for (std::size_t i = 0; i < kWords; ++i) out.u64(id);
+  return out.take();
+}
+
+WriteId History::begin(const std::string& who, Cell cell, Nanos now) {
+  const WriteId id = writes_.size() + 1;
+  Write write;
+  write.who = who;
+  write.cell = cell;
+  write.begun = now;
+  writes_.emplace(id, write);
+  of_cell_[cell].push_back(id);
+  return id;
+}
+
+void History::visible(WriteId id, Nanos now) {
+  Write& write = writes_.at(id);
+  if (write.visible_at == kNever) write.visible_at = now;
+}
+
+void History::stored(WriteId id, Nanos now) {
+  Write& write = writes_.at(id);
+  // Written again after a crash: from then on it counts, and until then it was not sure.
+  write.stored_at = now;
+  if (write.shaky && write.visible_at != kNever) write.visible_at = now;
+  write.shaky = false;
+}
+
+void History::safe(WriteId id) { writes_.at(id).safe = true; }
+void History::lost(WriteId id) { writes_.at(id).lost = true; }
+
+void History::server_crashed() {
+  for (auto& [id, write] : writes_) {
+    if (!write.safe && write.stored_at != kNever) write.shaky = true;
+  }
+}
+
+std::optional<WriteId> History::id_of(Cell cell, wire::ByteView content) const {
+  const WriteId first = word(content, 0);
+  for (std::size_t i = 1; i < kWords; ++i) {
+    if (word(content, i) != first) return std::nullopt;
+  }
+  if (first == 0) return first;
+  const auto found = writes_.find(first);
+  if (found == writes_.end() || found->second.cell != cell) return std::nullopt;
+  return first;
+}
+
+/// Every byte is of some write of this cell (or of none), and one of them a crash may have torn.
+bool History::torn(Cell cell, wire::ByteView content) const {
+  const auto all = of_cell_.find(cell);
+  if (all == of_cell_.end()) return false;
+  bool shaky = false;
+  for (std::size_t i = 0; i < content.size(); ++i) {
+    bool known = content[i] == 0;
+    for (const WriteId id : all->second) {
+      const std::size_t shift = 8 * (sizeof(WriteId) - 1 - i % sizeof(WriteId));
+      if (content[i] != static_cast<std::uint8_t>(id >> shift)) continue;
+      known = true;
+      const Write& write = writes_.at(id);
+      shaky = shaky || write.shaky || write.lost || write.stored_at == kNever;
+    }
+    if (!known) return false;
+  }
+  return shaky;
+}
+
+WriteId History::read(const std::string& who, Cell cell, wire::ByteView content, Nanos since,
+                      Nanos now, View view, bool wide) {
+  ++reads_;
+  wire::Bytes whole(content.begin(), content.end());
+  whole.resize(kCellSize);  // the file may end before the cell does
+  const std::optional<WriteId> id = id_of(cell, whole);
+  const std::string where = who + " reads cell " + std::to_string(cell.index);
+  if (!id) {
+    if (torn(cell, whole)) return 0;
+    throw Failure(FailureKind::incoherence, where + ": bytes that nobody wrote there");
+  }
+  Write* const seen = *id == 0 ? nullptr : &writes_.at(*id);
+  const Nanos ended = seen == nullptr        ? 0
+                      : view == View::strict ? seen->visible_at
+                                             : std::max(seen->visible_at, seen->stored_at);
+  for (const WriteId other : of_cell_[cell]) {
+    const Write& newer = writes_.at(other);
+    if (other == *id || newer.lost || newer.shaky) continue;
+    if (seen != nullptr && (ended == kNever || newer.begun < ended || seen->shaky)) continue;
+    const Nanos replaced =
+        view == View::strict ? newer.visible_at : std::max(newer.visible_at, newer.stored_at);
+    if (replaced == kNever || replaced >= since) continue;
+    throw Failure(FailureKind::incoherence, where + ": sees write " + std::to_string(*id) + " of " +
+                                                (seen == nullptr ? "nobody" : seen->who) +
+                                                ", but write " + std::to_string(other) + " of " +
+                                                newer.who + " is there since " + say(replaced) +
+                                                " and must be seen since " + say(since));
+  }
+  if (seen != nullptr && wide) {
+    seen->visible_at = std::min(seen->visible_at, now);
+    seen->stored_at = std::min(seen->stored_at, now);
+    seen->shaky = false;
+  }
+  return *id;
+}
+
+}  // namespace lockstep::sim::wired

@@ -1,0 +1,226 @@
+// Breaks, and what an SMB client does before it acknowledges them.
+#include <algorithm>
+#include <utility>
+
+#include "sim/wire/smb_client.hpp"
+
+namespace lockstep::sim::wired {
+
+using smb2::Command;
+using smb2::NtStatus;
+using wire::Task;
+namespace state = smb2::lease_state;
+
+namespace {
+
+const Mark kBroken{Mark::Kind::sometimes, "wire", "an SMB client is told to give up a right"};
+const Mark kFlushed{Mark::Kind::sometimes, "wire", "dirty data is flushed for a break"};
+const Mark kLost{Mark::Kind::sometimes, "wire", "dirty data is lost and the program told"};
+const Mark kPushed{Mark::Kind::reachable, "wire", "cached locks are sent for a break"};
+const Mark kHandles{Mark::Kind::sometimes, "wire", "a kept handle is closed for a break"};
+const Mark kLateAck{Mark::Kind::reachable, "wire", "an acknowledgment comes too late"};
+const Mark kWrongAck{Mark::Kind::sometimes, "wire", "a wrong acknowledgment is refused"};
+
+std::uint32_t rights_of(smb2::OplockLevel level) {
+  return smb2::state_of(smb2::rights_of_level(level));
+}
+
+}  // namespace
+
+void SmbClient::on_break(const BreakNotice& notice) {
+  CacheRef cache;
+  if (notice.lease) {
+    const auto at = leases_.find(notice.key);
+    if (at != leases_.end()) cache = at->second;
+  } else {
+    for (const OpenRef& open : opens_) {
+      if (open->handle == notice.file) cache = open->cache;
+    }
+  }
+  // Closed meanwhile: the CLOSE is the answer.
+  if (!cache) return;
+  witness.marks.hit(kBroken);
+  ++cache->generation;
+  cache->breaks.push_back(notice);
+  if (!std::exchange(cache->breaking, true)) {
+    wire::spawn(attended(witness, answer_breaks(cache)));
+  }
+}
+
+Task<void> SmbClient::answer_breaks(CacheRef cache) {
+  const std::uint64_t connection = session_.generation();
+  while (!cache->breaks.empty() && session_.generation() == connection) {
+    BreakNotice notice = cache->breaks.front();
+    cache->breaks.pop_front();
+    co_await answer(cache, notice);
+  }
+  cache->breaking = false;
+}
+
+Task<void> SmbClient::not_while_breaking(CacheRef cache) {
+  while (cache->breaking) co_await machine.sleep(kMillisecond);
+}
+
+Task<void> SmbClient::answer(CacheRef cache, BreakNotice notice) {
+  const std::uint32_t to =
+      notice.lease ? notice.to : rights_of(static_cast<smb2::OplockLevel>(notice.level));
+  const bool ack = notice.lease ? notice.ack : cache->rights != state::kRead;
+  if (habits_.acks == SmbHabits::Acks::never) {
+    // Goes on as if nothing had come; what it keeps dirty is its own loss.
+    for (auto& [cell, page] : cache->pages) {
+      if (page.dirty != 0) witness.history.lost(page.dirty);
+    }
+    co_return;
+  }
+  const bool loses_write = (cache->rights & ~to & state::kWrite) != 0;
+  if (loses_write) {
+    co_await push_locks(cache);
+    co_await flush(cache);
+  }
+  if ((to & state::kRead) == 0) {
+    std::erase_if(cache->pages, [](const auto& page) { return page.second.dirty == 0; });
+  }
+  if ((to & state::kHandle) == 0) {
+    const auto opens = opens_;
+    for (const OpenRef& open : opens) {
+      if (open->cache != cache || !open->deferred || open->closed) continue;
+      witness.marks.hit(kHandles);
+      co_await send_close(open);
+    }
+  }
+  cache->rights = to;
+  cache->epoch = notice.epoch;
+  ++cache->generation;
+  if (!ack) co_return;
+  const OpenRef open = any_open(*cache);
+  if (!open) co_return;  // the last CLOSE was the answer
+  if (habits_.acks == SmbHabits::Acks::late) co_await machine.sleep(break_timeout_ + kSecond);
+  const bool wrong = habits_.acks == SmbHabits::Acks::wrongly && chance_.one_in(2);
+  const Bytes body =
+      notice.lease
+          ? lease_ack_body(cache->key,
+                           wrong ? (to | state::kWrite | state::kHandle | state::kRead) : to)
+          : oplock_ack_body(open->handle, wrong ? smb2::OplockLevel::batch
+                                                : static_cast<smb2::OplockLevel>(notice.level));
+  const auto answer = co_await session_.command(Command::oplock_break, body, {}, /*urgent=*/true);
+  if (!answer) co_return;
+  if (wrong && is_error(answer->status())) witness.marks.hit(kWrongAck);
+  if (is_error(answer->status()) && honest() && cache->breaks.empty()) {
+    // It took us too long: nothing is ours any more.
+    witness.marks.hit(kLateAck);
+    lose(*cache);
+  }
+}
+
+/// Everything dirty goes to the server; what it refuses is lost, and the program told.
+Task<void> SmbClient::flush(CacheRef cache) {
+  std::vector<std::uint32_t> dirty;
+  for (const auto& [cell, page] : cache->pages) {
+    if (page.dirty != 0) dirty.push_back(cell);
+  }
+  for (const std::uint32_t cell : dirty) {
+    const auto page = cache->pages.find(cell);
+    if (page == cache->pages.end() || page->second.dirty == 0) continue;
+    const WriteId id = page->second.dirty;
+    const OpenRef open = any_open(*cache);
+    bool written = false;
+    if (open) {
+      const Bytes bytes = page->second.bytes;
+      written = co_await write_through(open, cell, bytes, id);
+    }
+    const auto now = cache->pages.find(cell);
+    if (now == cache->pages.end() || now->second.dirty != id) continue;
+    if (written) {
+      witness.marks.hit(kFlushed);
+      now->second.dirty = 0;
+    } else {
+      witness.marks.hit(kLost);
+      witness.history.lost(id);
+      cache->pages.erase(now);
+    }
+  }
+}
+
+Task<void> SmbClient::push_locks(CacheRef cache) {
+  const auto opens = opens_;
+  for (const OpenRef& open : opens) {
+    if (open->cache != cache || open->closed) continue;
+    for (std::size_t i = 0; i < open->locks.size(); ++i) {
+      if (open->locks[i].sent) continue;
+      open->locks[i].sent = true;
+      witness.marks.hit(kPushed);
+      const Lock lock = open->locks[i];
+      const SmbLock element{
+          lock.range.offset(),
+          lock.range.length() == 0 ? ~std::uint64_t{0} - lock.range.offset() : lock.range.length(),
+          (lock.exclusive ? 2u : 1u) | 0x10u};
+      const auto answer = co_await session_.command(
+          Command::lock, lock_body(open->handle, std::vector(1, element)));
+      if (answer && answer->status() == NtStatus::success) continue;
+      witness.locks.forget(open->owner, open->node, lock.range);
+    }
+  }
+}
+
+Task<void> SmbClient::send_close(OpenRef open) {
+  open->closed = true;
+  witness.locks.forget_all(open->owner);
+  const auto answer = co_await session_.command(Command::close, close_body(open->handle));
+  (void)answer;
+  forget(open);
+}
+
+SmbClient::OpenRef SmbClient::any_open(const Cache& cache) const {
+  for (const OpenRef& open : opens_) {
+    if (open->cache.get() == &cache && !open->closed) return open;
+  }
+  return nullptr;
+}
+
+void SmbClient::forget(const OpenRef& open) {
+  open->closed = true;
+  std::erase(opens_, open);
+  if (open->cache->key != 0 && !any_open(*open->cache)) leases_.erase(open->cache->key);
+}
+
+/// One lease for all opens of a file.
+SmbClient::CacheRef SmbClient::cache_for(const std::string& file) {
+  for (const auto& [key, cache] : leases_) {
+    if (cache->file == file) return cache;
+  }
+  auto cache = std::make_shared<Cache>();
+  cache->file = file;
+  if (habits_.leases) {
+    while (++last_key_ == 0 || leases_.contains(last_key_)) {
+    }
+    cache->key = last_key_;
+    leases_[cache->key] = cache;
+  }
+  return cache;
+}
+
+/// The right is gone, and what was dirty under it.
+void SmbClient::lose(Cache& cache) {
+  for (auto& [cell, page] : cache.pages) {
+    if (page.dirty == 0) continue;
+    witness.marks.hit(kLost);
+    witness.history.lost(page.dirty);
+  }
+  cache.pages.clear();
+  cache.rights = 0;
+  ++cache.generation;
+}
+
+/// The connection is gone: handles, leases and locks with it.
+void SmbClient::on_lost() {
+  const auto opens = std::exchange(opens_, {});
+  for (const OpenRef& open : opens) {
+    open->closed = true;
+    witness.locks.forget_all(open->owner);
+    lose(*open->cache);
+    open->cache->breaks.clear();
+  }
+  leases_.clear();
+}
+
+}  // namespace lockstep::sim::wired

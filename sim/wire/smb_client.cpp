@@ -1,0 +1,464 @@
+#include "sim/wire/smb_client.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace lockstep::sim::wired {
+
+using smb2::Command;
+using smb2::NtStatus;
+using wire::Task;
+namespace state = smb2::lease_state;
+
+namespace {
+
+/// GENERIC_READ and GENERIC_WRITE of a file, as they are mapped.
+constexpr std::uint32_t kReadAndWrite = 0x0012'019F;
+constexpr std::uint32_t kShared = 1, kExclusive = 2, kUnlock = 4, kFailAtOnce = 0x10;
+
+const Mark kCachedRead{Mark::Kind::sometimes, "wire", "an SMB read comes from the cache"};
+const Mark kCachedWrite{Mark::Kind::sometimes, "wire", "an SMB write stays in the cache"};
+const Mark kCachedOpen{Mark::Kind::sometimes, "wire", "a kept handle is opened again"};
+const Mark kSharing{Mark::Kind::reachable, "wire", "an SMB open violates sharing"};
+const Mark kLockConflict{Mark::Kind::sometimes, "wire", "SMB I/O meets a lock"};
+const Mark kWaited{Mark::Kind::reachable, "wire", "an SMB lock is granted after a wait"};
+
+std::uint64_t length_of(CellRange range) {
+  return range.length() == 0 ? ~std::uint64_t{0} - range.offset() : range.length();
+}
+
+std::string word(NtStatus status) {
+  switch (status) {
+    case NtStatus::success:
+      return "ok";
+    case NtStatus::sharing_violation:
+      return "sharing violation";
+    case NtStatus::file_lock_conflict:
+      return "meets a lock";
+    case NtStatus::lock_not_granted:
+      return "refused";
+    case NtStatus::cancelled:
+      return "cancelled";
+    case NtStatus::file_not_available:
+      return "not in grace";
+    case NtStatus::file_closed:
+      return "closed";
+    default:
+      return "status " + std::to_string(static_cast<std::uint32_t>(status));
+  }
+}
+
+std::uint32_t lease_of(const std::string& rights) {
+  std::uint32_t bits = 0;
+  for (const char letter : rights) {
+    if (letter == 'r') bits |= state::kRead;
+    if (letter == 'h') bits |= state::kHandle;
+    if (letter == 'w') bits |= state::kWrite;
+  }
+  return bits;
+}
+
+smb2::OplockLevel oplock_of(std::uint32_t bits) {
+  if ((bits & state::kWrite) == 0) {
+    return bits == 0 ? smb2::OplockLevel::none : smb2::OplockLevel::level2;
+  }
+  return (bits & state::kHandle) != 0 ? smb2::OplockLevel::batch : smb2::OplockLevel::exclusive;
+}
+
+}  // namespace
+
+SmbClient::SmbClient(VirtualTime& time, Network& network, Witness& watching, std::uint64_t seed,
+                     std::string name, std::string address, SmbHabits habits, Nanos break_timeout)
+    : Client(time, network, watching, std::move(name), std::move(address)),
+      habits_(habits),
+      break_timeout_(break_timeout),
+      chance_(seed, "smb client " + machine.name),
+      session_(machine, watching, habits_, seed,
+               {[this](const BreakNotice& notice) { on_break(notice); }, [this] { on_lost(); }}) {}
+
+SmbClient::~SmbClient() = default;
+
+Task<void> SmbClient::arrive() { co_await session_.ready(); }
+
+Task<void> SmbClient::leave() { co_await session_.leave(); }
+
+void SmbClient::crash(bool silent) {
+  on_lost();
+  machine.crash(silent);
+}
+
+bool SmbClient::is_void(const std::string&) const { return machine.dead() || !session_.intact(); }
+
+SmbClient::OpenRef SmbClient::find(const std::string& file, unsigned process, bool deferred) const {
+  for (const OpenRef& open : opens_) {
+    if (open->file == file && open->deferred == deferred && !open->closed &&
+        (deferred || open->process == process)) {
+      return open;
+    }
+  }
+  return nullptr;
+}
+
+Task<std::string> SmbClient::perform(Deed deed, unsigned process) {
+  using Verb = Deed::Verb;
+  co_await session_.ready();
+  if (deed.verb == Verb::open) co_return co_await open(std::move(deed), process);
+  if (deed.verb == Verb::remove || deed.verb == Verb::rename) {
+    co_return co_await change_names(std::move(deed));
+  }
+  OpenRef opened = find(deed.file, process);
+  const bool needs = deed.verb == Verb::read || deed.verb == Verb::write || deed.verb == Verb::lock;
+  if (!opened && needs) {
+    Deed first;
+    first.file = deed.file;
+    first.rights = "rwh";
+    const std::string how = co_await open(std::move(first), process);
+    opened = find(deed.file, process);
+    if (!opened) co_return "cannot open: " + how;
+  }
+  if (!opened) co_return "not open";
+  switch (deed.verb) {
+    case Verb::read:
+      co_return co_await read(opened, deed.range.first);
+    case Verb::write:
+      co_return co_await write(opened, deed.range.first);
+    case Verb::sync:
+      co_return co_await sync(opened);
+    case Verb::close:
+      co_return co_await close(opened);
+    case Verb::lock:
+      co_return co_await lock(opened, std::move(deed));
+    case Verb::unlock:
+      co_return co_await unlock(opened, deed.range);
+    default:
+      co_return "cannot";
+  }
+}
+
+// ---- Opens --------------------------------------------------------------------------------------
+
+Task<std::string> SmbClient::open(Deed deed, unsigned process) {
+  if (find(deed.file, process)) co_return "is open";
+  if (const OpenRef kept = find(deed.file, process, /*deferred=*/true)) {
+    if (kept->cache->breaking) {
+      co_await not_while_breaking(kept->cache);
+    }
+    if (!kept->closed && kept->deferred && session_.up()) {
+      witness.marks.hit(kCachedOpen);
+      kept->deferred = false;
+      kept->process = process;
+      co_return "ok, kept";
+    }
+  }
+  if (!session_.up()) co_return "no connection";
+  const CacheRef cache = cache_for(deed.file);
+  const std::uint32_t wanted = lease_of(deed.rights);
+  Creating create;
+  create.name = deed.file;
+  create.access = kReadAndWrite;
+  create.share = smb2::share::kAll;
+  for (const char letter : deed.deny) {
+    if (letter == 'r') create.share &= ~1u;
+    if (letter == 'w') create.share &= ~2u;
+    if (letter == 'd') create.share &= ~4u;
+  }
+  if (habits_.leases && wanted != 0) {
+    create.lease =
+        Creating::Lease{cache->key, wanted, habits_.dialect >= smb2::Dialect::smb300, cache->epoch};
+  } else if (!habits_.leases) {
+    create.oplock = oplock_of(wanted);
+  }
+  create.contexts.emplace_back("QFid", Bytes());
+  const std::uint64_t generation = cache->generation;
+  const auto answer = co_await session_.command(Command::create, create_body(std::move(create)));
+  if (!answer) {
+    if (!any_open(*cache)) leases_.erase(cache->key);
+    co_return "connection lost";
+  }
+  const Created made = created_of(*answer);
+  if (made.status != NtStatus::success) {
+    if (made.status == NtStatus::sharing_violation) witness.marks.hit(kSharing);
+    if (cache->key != 0 && !any_open(*cache)) leases_.erase(cache->key);
+    co_return word(made.status);
+  }
+  const auto qfid = made.contexts.find("QFid");
+  if (qfid == made.contexts.end() || qfid->second.size() < 8) {
+    throw Failure(FailureKind::assertion, machine.name + ": no QFid in the answer");
+  }
+  auto opened = std::make_shared<Open>();
+  opened->file = deed.file;
+  opened->owner = machine.name + "#" + std::to_string(++last_open_);
+  opened->node = wire::LittleReader(qfid->second).u64();
+  opened->process = process;
+  opened->handle = made.handle;
+  opened->cache = cache;
+  cache->node = opened->node;
+  if (cache->key != 0) leases_[cache->key] = cache;
+  opens_.push_back(opened);
+  if (cache->generation != generation || cache->breaking) co_return "ok, breaking";
+  if (create.lease || made.lease_state() != ~0u) {
+    cache->rights = made.lease_state() == ~0u ? cache->rights : made.lease_state();
+  } else if (!habits_.leases) {
+    cache->rights = smb2::state_of(smb2::rights_of_level(made.oplock));
+  }
+  if ((cache->rights & state::kRead) == 0) cache->pages.clear();
+  co_return "ok, " + std::to_string(cache->rights);
+}
+
+Task<std::string> SmbClient::close(OpenRef open) {
+  co_await not_while_breaking(open->cache);
+  if (open->closed) co_return "closed";
+  const CacheRef cache = open->cache;
+  if (habits_.defers_close && open->locks.empty() && (cache->rights & state::kHandle) != 0 &&
+      !cache->breaking) {
+    open->deferred = true;
+    co_return "kept";
+  }
+  bool last = true;
+  for (const OpenRef& other : opens_) {
+    if (other != open && other->cache == cache && !other->closed) last = false;
+  }
+  if (last) {
+    co_await flush(cache);
+    cache->pages.clear();
+  }
+  if (open->closed) co_return "closed";
+  co_await send_close(open);
+  co_return "ok";
+}
+
+Task<std::string> SmbClient::change_names(Deed deed) {
+  Creating create;
+  create.name = deed.file;
+  create.disposition = smb2::Disposition::open;
+  create.access = smb2::access::kDelete | smb2::access::kSynchronize;
+  if (deed.verb == Deed::Verb::remove) create.options = smb2::option::kDeleteOnClose;
+  auto answer = co_await session_.command(Command::create, create_body(std::move(create)));
+  if (!answer) co_return "connection lost";
+  const Created made = created_of(*answer);
+  if (made.status != NtStatus::success) co_return word(made.status);
+  std::string how = "ok";
+  if (deed.verb == Deed::Verb::rename) {
+    constexpr std::uint8_t kRename = 10;
+    answer = co_await session_.command(
+        Command::set_info,
+        set_info_body(made.handle, 1, kRename, rename_buffer(deed.to, /*replace=*/true)));
+    how = answer ? word(answer->status()) : "connection lost";
+  }
+  const auto closed = co_await session_.command(Command::close, close_body(made.handle));
+  if (!closed) how = "connection lost";
+  co_return how;
+}
+
+// ---- Data ---------------------------------------------------------------------------------------
+
+/// From when on a read out of the cache must have seen everything. A right with Write is broken
+/// before anybody else gets through; until a break can have timed out unheard, that is now.
+Nanos SmbClient::may_be_old_since(const Cache& cache) const {
+  const Nanos heard = session_.heard_until();
+  const bool waits = (cache.rights & state::kWrite) != 0;
+  return waits && session_.up() && heard + break_timeout_ > machine.now() &&
+                 !session_.connection()->half_open()
+             ? machine.now()
+             : heard;
+}
+
+Task<std::string> SmbClient::read(OpenRef open, std::uint32_t cell) {
+  const CacheRef cache = open->cache;
+  co_await not_while_breaking(cache);
+  if (open->closed) co_return "closed";
+  if (conflicts_here(*open, {cell, cell}, /*exclusive=*/false)) co_return "meets a lock here";
+  const Cell where{open->node, cell};
+  const auto page = cache->pages.find(cell);
+  if ((cache->rights & state::kRead) != 0 && page != cache->pages.end()) {
+    witness.marks.hit(kCachedRead);
+    if (honest()) {
+      witness.history.read(machine.name, where, page->second.bytes, may_be_old_since(*cache),
+                           machine.now(), History::View::strict, /*wide=*/false);
+    }
+    co_return "cached";
+  }
+  const std::uint64_t generation = cache->generation;
+  const Nanos asked = machine.now();
+  const auto answer = co_await session_.command(
+      Command::read, read_body(open->handle, CellRange{cell, cell}.offset(), kCellSize));
+  if (!answer) co_return "connection lost";
+  Bytes bytes;
+  if (answer->status() == NtStatus::success) {
+    const auto data = data_of_read(*answer);
+    if (!data) throw Failure(FailureKind::assertion, machine.name + ": a READ without data");
+    bytes.assign(data->begin(), data->end());
+  } else if (answer->status() != NtStatus::end_of_file) {
+    if (answer->status() == NtStatus::file_lock_conflict) witness.marks.hit(kLockConflict);
+    co_return word(answer->status());
+  }
+  witness.locks.mandatory_io(open->owner, open->node, cell, /*writes=*/false, asked);
+  // A page that is dirty by now is newer than what came.
+  if (cache->pages.contains(cell) && cache->pages[cell].dirty != 0) co_return "overtaken";
+  const WriteId id = witness.history.read(machine.name, where, bytes, asked, machine.now(),
+                                          History::View::strict, /*wide=*/true);
+  bytes.resize(kCellSize);
+  const bool keep = (cache->rights & state::kRead) != 0 && !open->closed;
+  if (keep && cache->generation == generation && !cache->pages.contains(cell)) {
+    cache->pages[cell] = Page{bytes, 0};
+  }
+  co_return "sees " + std::to_string(id);
+}
+
+Task<std::string> SmbClient::write(OpenRef open, std::uint32_t cell) {
+  const CacheRef cache = open->cache;
+  co_await not_while_breaking(cache);
+  if (open->closed) co_return "closed";
+  if (conflicts_here(*open, {cell, cell}, /*exclusive=*/true)) co_return "meets a lock here";
+  const WriteId id = witness.history.begin(machine.name, {open->node, cell}, machine.now());
+  if ((cache->rights & state::kWrite) != 0) {
+    witness.marks.hit(kCachedWrite);
+    const auto old = cache->pages.find(cell);
+    if (old != cache->pages.end() && old->second.dirty != 0) {
+      witness.history.lost(old->second.dirty);  // nobody but us has ever seen it
+    }
+    cache->pages[cell] = Page{cell_bytes(id), id};
+    if (honest()) {
+      witness.history.visible(id, machine.now());
+    } else {
+      witness.history.lost(id);
+    }
+    co_return "caches " + std::to_string(id);
+  }
+  const std::uint64_t generation = cache->generation;
+  const bool good = co_await write_through(open, cell, cell_bytes(id), id);
+  if (!good) {
+    cache->pages.erase(cell);
+    co_return "failed";
+  }
+  if (cache->generation == generation && (cache->rights & state::kRead) != 0) {
+    cache->pages[cell] = Page{cell_bytes(id), 0};
+  } else {
+    cache->pages.erase(cell);
+  }
+  co_return "writes " + std::to_string(id);
+}
+
+Task<bool> SmbClient::write_through(OpenRef open, std::uint32_t cell, Bytes bytes, WriteId id) {
+  const Nanos asked = machine.now();
+  const auto answer = co_await session_.command(
+      Command::write, write_body(open->handle, CellRange{cell, cell}.offset(), bytes));
+  if (!answer) co_return false;
+  if (answer->status() != NtStatus::success) {
+    if (answer->status() == NtStatus::file_lock_conflict) witness.marks.hit(kLockConflict);
+    co_return false;
+  }
+  witness.locks.mandatory_io(open->owner, open->node, cell, /*writes=*/true, asked);
+  witness.history.stored(id, machine.now());
+  witness.history.visible(id, machine.now());
+  open->unsafe.push_back(id);
+  co_return true;
+}
+
+Task<std::string> SmbClient::sync(OpenRef open) {
+  co_await not_while_breaking(open->cache);
+  if (open->closed) co_return "closed";
+  co_await flush(open->cache);
+  if (open->closed) co_return "closed";
+  const std::vector<WriteId> covered = open->unsafe;
+  const auto answer = co_await session_.command(Command::flush, flush_body(open->handle));
+  if (!answer) co_return "connection lost";
+  if (answer->status() != NtStatus::success) co_return word(answer->status());
+  for (const WriteId id : covered) witness.history.safe(id);
+  std::erase_if(open->unsafe, [&](WriteId id) { return std::ranges::count(covered, id) != 0; });
+  co_return "ok";
+}
+
+// ---- Locks --------------------------------------------------------------------------------------
+
+/// Locks of this client's other opens, of which the server may not know.
+bool SmbClient::conflicts_here(const Open& open, CellRange range, bool exclusive) const {
+  for (const OpenRef& other : opens_) {
+    if (other.get() == &open || other->node != open.node || other->closed) continue;
+    for (const Lock& lock : other->locks) {
+      const bool overlap = lock.range.first <= range.last && range.first <= lock.range.last;
+      if (overlap && (exclusive || lock.exclusive)) return true;
+    }
+  }
+  return false;
+}
+
+Task<std::string> SmbClient::lock(OpenRef open, Deed deed) {
+  const CacheRef cache = open->cache;
+  co_await not_while_breaking(cache);
+  if (open->closed) co_return "closed";
+  const auto mode = deed.exclusive ? LockBeliefs::Mode::exclusive : LockBeliefs::Mode::shared;
+  // Stacked locks are the core's to test; here one cell has one lock of an open.
+  for (const Lock& held : open->locks) {
+    if (held.range.first <= deed.range.last && deed.range.first <= held.range.last) {
+      co_return "has one";
+    }
+  }
+  if (habits_.caches_locks && honest() && (cache->rights & state::kWrite) != 0) {
+    if (conflicts_here(*open, deed.range, deed.exclusive)) co_return "refused here";
+    open->locks.push_back({deed.range, deed.exclusive, false});
+    if (session_.intact()) {
+      witness.locks.believe(open->owner, open->node, deed.range, mode, machine.now());
+    }
+    co_return "granted here";
+  }
+  const auto started = std::make_shared<SmbSession::Started>();
+  if (deed.wait) waiting_[open->process] = started;
+  const SmbLock element{deed.range.offset(), length_of(deed.range),
+                        (deed.exclusive ? kExclusive : kShared) | (deed.wait ? 0 : kFailAtOnce)};
+  const auto answer = co_await session_.command(
+      Command::lock, lock_body(open->handle, std::vector(1, element)), started);
+  if (deed.wait) waiting_.erase(open->process);
+  if (!answer) co_return "connection lost";
+  if (answer->status() != NtStatus::success) co_return word(answer->status());
+  if (open->closed) co_return "closed";
+  if (started->async_id != 0) witness.marks.hit(kWaited);
+  open->locks.push_back({deed.range, deed.exclusive, true});
+  if (session_.intact()) {
+    witness.locks.believe(open->owner, open->node, deed.range, mode, machine.now());
+  }
+  co_return "granted";
+}
+
+Task<std::string> SmbClient::unlock(OpenRef open, CellRange range) {
+  co_await not_while_breaking(open->cache);
+  if (open->closed) co_return "closed";
+  const auto held = std::ranges::find_if(open->locks, [&](const Lock& lock) {
+    return lock.range.first == range.first && lock.range.last == range.last;
+  });
+  if (held == open->locks.end()) co_return "has none";
+  const bool sent = held->sent;
+  open->locks.erase(held);
+  witness.locks.forget(open->owner, open->node, range);
+  if (!sent) co_return "ok, here";
+  const SmbLock element{range.offset(), length_of(range), kUnlock};
+  const auto answer =
+      co_await session_.command(Command::lock, lock_body(open->handle, std::vector(1, element)));
+  if (!answer) co_return "connection lost";
+  if (answer->status() != NtStatus::success) {
+    throw Failure(FailureKind::assertion, open->owner + ": the lock that it held is not there (" +
+                                              word(answer->status()) + ")");
+  }
+  co_return "ok";
+}
+
+void SmbClient::give_up(unsigned process) {
+  const auto waiting = waiting_.find(process);
+  if (waiting != waiting_.end()) session_.cancel(*waiting->second);
+}
+
+Task<void> SmbClient::finish(unsigned process) {
+  for (;;) {
+    OpenRef own;
+    for (const OpenRef& open : opens_) {
+      if (!open->closed && (open->deferred || open->process == process)) own = open;
+    }
+    if (!own) co_return;
+    co_await not_while_breaking(own->cache);
+    if (own->closed) continue;
+    co_await flush(own->cache);
+    if (!own->closed) co_await send_close(own);
+  }
+}
+
+}  // namespace lockstep::sim::wired

@@ -1,0 +1,112 @@
+// A client that behaves as SMB clients do: leases or oplocks, read caches, dirty data under Write,
+// handles kept under Handle, flush before acknowledging, everything made anew (and what was dirty
+// given up, and its program told) when the connection was lost. Optionally it caches byte-range
+// locks under Write as cifs does, and sends them before it acknowledges. A dishonest one does not
+// acknowledge, or acknowledges the wrong thing.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "sim/wire/client.hpp"
+#include "sim/wire/smb_session.hpp"
+
+namespace lockstep::sim::wired {
+
+class SmbClient final : public Client {
+ public:
+  SmbClient(VirtualTime& time, Network& network, Witness& watching, std::uint64_t seed,
+            std::string name, std::string address, SmbHabits habits, Nanos break_timeout);
+  ~SmbClient() override;
+
+  wire::Task<void> arrive() override;
+  wire::Task<std::string> perform(Deed deed, unsigned process) override;
+  wire::Task<void> finish(unsigned process) override;
+  wire::Task<void> leave() override;
+  void give_up(unsigned process) override;
+  void crash(bool silent) override;
+  bool is_void(const std::string& owner) const override;
+
+  SmbSession& session() { return session_; }
+  bool honest() const { return habits_.acks == SmbHabits::Acks::honestly; }
+
+ private:
+  struct Page {
+    Bytes bytes;
+    WriteId dirty = 0;  ///< 0: clean
+  };
+  struct Lock {
+    CellRange range;
+    bool exclusive = true;
+    bool sent = true;  ///< false: taken under Write, the server does not know
+  };
+  struct Open;
+  using OpenRef = std::shared_ptr<Open>;
+  /// What one lease or one oplock lets this client keep.
+  struct Cache {
+    std::string file;
+    std::uint64_t node = 0;
+    std::uint8_t key = 0;  ///< 0: an oplock's
+    std::uint32_t rights = 0;
+    std::uint16_t epoch = 0;
+    std::uint64_t generation = 0;  ///< what is read across a break is not kept
+    std::map<std::uint32_t, Page> pages;
+    std::deque<BreakNotice> breaks;
+    bool breaking = false;
+  };
+  using CacheRef = std::shared_ptr<Cache>;
+  struct Open {
+    std::string file, owner;
+    std::uint64_t node = 0;
+    unsigned process = 0;
+    smb2::FileHandle handle;
+    CacheRef cache;
+    bool deferred = false;  ///< closed by its program, kept under Handle
+    bool closed = false;
+    std::vector<Lock> locks;
+    std::vector<WriteId> unsafe;  ///< written, not flushed
+  };
+
+  // smb_client.cpp
+  wire::Task<std::string> open(Deed deed, unsigned process);
+  wire::Task<std::string> read(OpenRef open, std::uint32_t cell);
+  wire::Task<std::string> write(OpenRef open, std::uint32_t cell);
+  wire::Task<std::string> sync(OpenRef open);
+  wire::Task<std::string> close(OpenRef open);
+  wire::Task<std::string> lock(OpenRef open, Deed deed);
+  wire::Task<std::string> unlock(OpenRef open, CellRange range);
+  wire::Task<std::string> change_names(Deed deed);
+  wire::Task<bool> write_through(OpenRef open, std::uint32_t cell, Bytes bytes, WriteId id);
+  OpenRef find(const std::string& file, unsigned process, bool deferred = false) const;
+  Nanos may_be_old_since(const Cache& cache) const;
+  bool conflicts_here(const Open& open, CellRange range, bool exclusive) const;
+
+  // smb_cache.cpp: breaks, and what follows
+  void on_break(const BreakNotice& notice);
+  wire::Task<void> answer_breaks(CacheRef cache);
+  wire::Task<void> answer(CacheRef cache, BreakNotice notice);
+  wire::Task<void> flush(CacheRef cache);
+  wire::Task<void> push_locks(CacheRef cache);
+  wire::Task<void> send_close(OpenRef open);
+  wire::Task<void> not_while_breaking(CacheRef cache);
+  void on_lost();
+  void lose(Cache& cache);
+  void forget(const OpenRef& open);
+  OpenRef any_open(const Cache& cache) const;
+  CacheRef cache_for(const std::string& file);
+
+  const SmbHabits habits_;
+  const Nanos break_timeout_;
+  Random chance_;
+  SmbSession session_;
+  std::vector<OpenRef> opens_;
+  std::map<std::uint8_t, CacheRef> leases_;                           ///< by key
+  std::map<unsigned, std::shared_ptr<SmbSession::Started>> waiting_;  ///< locks, by process
+  std::uint8_t last_key_ = 0;
+  std::uint64_t last_open_ = 0;
+};
+
+}  // namespace lockstep::sim::wired
