@@ -164,10 +164,40 @@ std::optional<std::string> State::check_invariants() const {
       if (!accesses.contains(write)) return "BreakEnds: waits for a write that has ended";
     }
   }
+  return belongings();
+}
+
+/// What each client is said to have is all there is, and its own.
+std::optional<std::string> State::belongings() const {
+  std::size_t counted_opens = 0, counted_rights = 0, counted_waiters = 0, counted_grants = 0;
+  std::uint64_t counted_locks = 0;
   for (const auto& [id, client] : clients) {
-    std::uint32_t count = 0;
-    for (const auto& [open_id, open] : opens) count += open.client == &client ? 1 : 0;
-    if (count != client.opens.size()) return "Counts: opens of client " + std::to_string(id.value);
+    const std::string who = " of client " + std::to_string(id.value);
+    const auto own = [&](const auto& thing) { return thing.client == &client; };
+    const auto all_own = [&](const auto& ids, const auto& things) {
+      return std::ranges::all_of(ids, [&](auto key) {
+        auto at = things.find(key);
+        return at != things.end() && own(at->second);
+      });
+    };
+    if (!all_own(client.opens, opens)) return "Counts: opens" + who;
+    if (!all_own(client.rights, rights)) return "Counts: rights" + who;
+    if (!all_own(client.waiters, waiters)) return "Counts: waiters" + who;
+    if (!all_own(client.accesses, accesses)) return "Counts: accesses" + who;
+    if (!all_own(client.grants, grants)) return "Counts: grants" + who;
+    std::uint64_t held = 0;
+    for (const auto& [key, owner] : client.owners) held += owner.locks();
+    if (held != client.locks) return "Counts: locks" + who;
+    counted_opens += client.opens.size();
+    counted_rights += client.rights.size();
+    counted_waiters += client.waiters.size();
+    counted_grants += client.grants.size();
+    counted_locks += held;
+  }
+  if (counted_opens != opens.size() || counted_rights != rights.size() ||
+      counted_waiters != waiters.size() || counted_grants != grants.size() ||
+      counted_locks != locks_held) {
+    return "Counts: somebody's is nobody's";
   }
   return std::nullopt;
 }

@@ -147,7 +147,8 @@ Outcome State::attempt(const LockRequested& event, Arrival arrival) {
       return refuse(Status::bad_mode);
     }
   }
-  LockOwner& owner = owner_of(*client, event.open, event.owner);
+  LockOwner& owner = arrival == kNotQueued ? owner_of(*client, event.open, event.owner)
+                                           : *waiters.at(arrival).owner;
   const Asking asking(owner);
   if (event.more.size() >= limits.elements_per_request_max || locks_held >= limits.locks_max ||
       owner.locks() >= limits.locks_per_owner_max) {

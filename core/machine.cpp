@@ -134,6 +134,7 @@ void Machine::apply(const Event& event, Effects& effects) { state_->apply(event,
 Nanos Machine::next_deadline() const { return state_->next_deadline(); }
 bool Machine::in_grace() const { return state_->grace; }
 StateView Machine::view() const { return state_->view(); }
+StateView Machine::overview() const { return state_->overview(); }
 
 FileView Machine::view(FileId file) const {
   const File* known = state_->find_file(file);
@@ -160,17 +161,17 @@ std::vector<FileView> Machine::view_of(ClientId client) const {
   return views;
 }
 
-std::vector<ClientView> Machine::clients() const {
-  std::vector<ClientView> views;
-  for (const auto& [id, client] : state_->clients) views.push_back(state_->view_of(client));
-  return views;
-}
+std::vector<ClientView> Machine::clients() const { return state_->overview().clients; }
 
-std::vector<FileId> Machine::files() const {
+std::vector<FileId> Machine::files(std::size_t limit) const {
   std::vector<FileId> ids;
-  for (const auto& [id, file] : state_->files) ids.push_back(id);
+  for (const auto& [id, file] : state_->files) {
+    if (ids.size() == limit) break;
+    ids.push_back(id);
+  }
   return ids;
 }
+std::size_t Machine::file_count() const { return state_->files.size(); }
 
 Explanation Machine::explain(const Event& request) const { return state_->explain(request); }
 std::optional<std::string> Machine::check_invariants() const { return state_->check_invariants(); }

@@ -41,10 +41,13 @@ class Machine {
 
   bool in_grace() const;
   StateView view() const;
+  StateView overview() const;  ///< the view without its files: costs what the clients cost
   FileView view(FileId file) const;
   std::vector<FileView> view_of(ClientId client) const;
   std::vector<ClientView> clients() const;
-  std::vector<FileId> files() const;  ///< all with state, in order
+  /// Those with state, in order: at most `limit`.
+  std::vector<FileId> files(std::size_t limit = ~std::size_t{0}) const;
+  std::size_t file_count() const;
   /// What would decide this request now; changes nothing.
   Explanation explain(const Event& request) const;
 

@@ -90,10 +90,12 @@ class State {
 
   // ---- view.cpp, explain.cpp, invariants.cpp
   StateView view() const;
+  StateView overview() const;
   FileView view_of(const File& file) const;
   ClientView view_of(const Client& client) const;
   Explanation explain(const Event& request) const;
   std::optional<std::string> check_invariants() const;
+  std::optional<std::string> belongings() const;
 
   Limits limits;
   Nanos now = 0;

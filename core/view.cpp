@@ -158,12 +158,17 @@ ClientView State::view_of(const Client& client) const {
   return view;
 }
 
-StateView State::view() const {
+StateView State::overview() const {
   StateView view;
   view.grace = grace;
   view.grace_until = grace ? grace_until : 0;
   view.journal_failed = journal_failed;
   for (const auto& [id, client] : clients) view.clients.push_back(view_of(client));
+  return view;
+}
+
+StateView State::view() const {
+  StateView view = overview();
   for (const auto& [id, file] : files) {
     FileView shown = view_of(file);
     if (shows_anything(shown)) view.files.push_back(std::move(shown));

@@ -41,12 +41,8 @@ Lens Commands::lens() const {
 Json Commands::list(const std::string& command, std::size_t limit) {
   const core::Machine& machine = sources_.machine();
   std::vector<core::FileView> files;
-  bool truncated = false;
-  for (const core::FileId file : machine.files()) {
-    truncated = files.size() == limit;
-    if (truncated) break;
-    files.push_back(machine.view(file));
-  }
+  for (const core::FileId file : machine.files(limit)) files.push_back(machine.view(file));
+  const bool truncated = machine.file_count() > limit;
   const Lens words = lens();
   if (command == "opens") return succeeded(opens_of(files, words), truncated);
   if (command == "waiters") return succeeded(waiters_of(files, words), truncated);
@@ -55,7 +51,7 @@ Json Commands::list(const std::string& command, std::size_t limit) {
 
 Json Commands::status() {
   const Lens words = lens();
-  const core::StateView state = sources_.machine().view();
+  const core::StateView state = sources_.machine().overview();
   Json report = sources_.server();
   std::uint64_t opens = 0, locks = 0, rights = 0, waiters = 0;
   for (const auto& [id, client] : words.clients) {
@@ -67,7 +63,7 @@ Json Commands::status() {
   report["grace"] = grace_of(state, words);
   report["journal_failed"] = state.journal_failed;
   report["clients"] = words.clients.size();
-  report["files"] = state.files.size();
+  report["files"] = sources_.machine().file_count();
   report["opens"] = opens;
   report["locks"] = locks;
   report["rights"] = rights;
@@ -123,7 +119,7 @@ wire::Task<Json> Commands::run(Json request) {
   if (command == "locks" || command == "opens" || command == "waiters")
     co_return list(command, limit);
   if (command == "clients") co_return succeeded(clients_of(lens()));
-  if (command == "grace") co_return succeeded(grace_of(sources_.machine().view(), lens()));
+  if (command == "grace") co_return succeeded(grace_of(sources_.machine().overview(), lens()));
   if (command == "metrics") co_return succeeded(Json(sources_.metrics()));
   co_return failed("there is no command " + command +
                    ": status, locks, opens, clients, waiters, grace, explain, metrics");
