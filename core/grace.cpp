@@ -137,7 +137,9 @@ bool State::grace_gates(const Client& client) const {
 /// NLM and NFSv4 have a word for it; the others wait.
 Outcome State::wait_for_grace(RequestId request, const Client& client) {
   const bool has_word = client.protocol == Protocol::nlm || is_nfs4(client.protocol);
-  if (!has_word || parked.contains(request)) return {WaitFor::grace, {}};
+  auto at = parked.find(request);
+  const bool answered = at != parked.end() && waiters.at(at->second).answered;
+  if (!has_word || answered) return {WaitFor::grace, {}};
   reply(request, Status::grace);
   return {};
 }

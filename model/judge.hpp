@@ -15,7 +15,8 @@ struct Judge : Ranges {
   }
 
   Judged judge(const Waiter& w) {
-    const Asked asked = reduce(w.request);
+    Asked asked = reduce(w.request);
+    asked.answered = w.answered;
     const auto* lock = w.lock();
     const auto* opening = std::get_if<OpenRequested>(&w.request);
     const auto* access = std::get_if<AccessRequested>(&w.request);
@@ -156,7 +157,8 @@ struct Judge : Ranges {
            });
   }
   static Verdict for_grace(const Asked& asked) {
-    if (asked.protocol == Protocol::nlm || is_nfs4(asked.protocol)) return refused(Status::grace);
+    const bool has_word = asked.protocol == Protocol::nlm || is_nfs4(asked.protocol);
+    if (has_word && !asked.answered) return refused(Status::grace);
     return {Kind::grace};
   }
 

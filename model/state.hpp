@@ -92,6 +92,8 @@ struct Asked {
   std::vector<Touch> touches;
   Nanos patience = kNever;
   Wait wait = Wait::none;
+  bool answered =
+      false;  ///< it had its reply, `blocked` or `denied`: so it waits for what it meets
 };
 struct AccessInFlight {
   Asked asked;         ///< as it was let through
