@@ -115,6 +115,9 @@ std::vector<InTheWay> State::in_the_way(const Asker& asker, const Need& need) co
 /// Begins every break that the needs call for, all in one pass. The outcome names the rights whose
 /// break has to end first.
 Outcome State::break_rights(const Asker& asker, std::span<const Need> needs) {
+  if (std::ranges::all_of(needs, [](const Need& need) { return need.file->rights.empty(); })) {
+    return {};
+  }
   std::vector<InTheWay> all;
   for (bool again = true; again;) {
     again = false;

@@ -7,6 +7,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/interval_tree.hpp"
@@ -45,20 +46,31 @@ struct LockOwner {
   const Holding* holding(const File* file) const;
 };
 
+/// The first bytes of a name as a number that orders as they do: most comparisons end with it.
+constexpr std::uint64_t head_of(std::string_view name) {
+  std::uint64_t head = 0;
+  for (std::size_t i = 0; i < sizeof head; ++i) {
+    head = head << 8 | (i < name.size() ? static_cast<std::uint8_t>(name[i]) : 0U);
+  }
+  return head;
+}
+
 /// How a client finds its owners, without making a string to look for.
-struct OwnerKey {
+template <class Name>
+struct OwnerId {
+  OwnerId(OpenId of, Name called) : open(of), name(std::move(called)), head(head_of(name)) {}
   OpenId open;
-  std::string name;
+  Name name;
+  std::uint64_t head;
 };
-struct OwnerNamed {
-  OpenId open;
-  std::string_view name;
-};
+using OwnerKey = OwnerId<std::string>;
+using OwnerNamed = OwnerId<std::string_view>;
 struct OwnerOrder {
   using is_transparent = void;
   template <class A, class B>
   bool operator()(const A& a, const B& b) const {
     if (a.open != b.open) return a.open < b.open;
+    if (a.head != b.head) return a.head < b.head;
     return std::string_view(a.name) < std::string_view(b.name);
   }
 };
