@@ -17,9 +17,9 @@ void State::recover(const std::vector<Record>& records, std::uint64_t boot_epoch
   epoch = boot_epoch;
   next_client = next_open = next_right = next_lock = epoch << kEpochShift;
   Nanos promised = 0;
-  auto each = [&](auto kind) {
+  auto each = [&]<typename Kind>(const Kind&) {
     for (const Record& record : records) {
-      if (const auto* found = std::get_if<decltype(kind)>(&record)) restore(*found);
+      if (const auto* found = std::get_if<Kind>(&record)) restore(*found);
     }
   };
   for (const Record& record : records) {

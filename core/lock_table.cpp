@@ -220,6 +220,7 @@ std::vector<EarlierMode> LockTable::held_within(const LockOwner& owner, Range ra
   std::vector<EarlierMode> parts;
   std::vector<HeldLock> own;
   of_owner(owner, range, own);
+  parts.reserve(own.size());
   for (const HeldLock& lock : own) {
     parts.push_back({common(lock.range, range), lock.mode});
   }

@@ -157,6 +157,7 @@ std::vector<FileView> Machine::view_of(ClientId client) const {
     for (const LockOwner::Holding& held : owner.holdings) its_files.insert(held.file->id);
   }
   std::vector<FileView> views;
+  views.reserve(its_files.size());
   for (const FileId id : its_files) views.push_back(state_->view_of(state_->files.at(id)));
   return views;
 }

@@ -284,8 +284,8 @@ class State {
   void run(const Request& request);
   bool queue_is_full(const WaitingRequest& body);
   Client& client_of(const WaitingRequest& body);
-  void park(Waiter waiter, Outcome outcome);
-  void wait(Waiter& waiter, Outcome outcome);
+  void park(Waiter waiter, const Outcome& outcome);
+  void wait(Waiter& waiter, const Outcome& outcome);
   void judge_again(Arrival arrival);
   void remove_waiter(Waiter& waiter);
   void cancel(Waiter& waiter, Status status, ReplyBody body = {});

@@ -39,7 +39,7 @@ void State::run(const Request& request) {
   waiter.request = request.request;
   waiter.since = now;
   waiter.body = request;
-  park(std::move(waiter), std::move(outcome));
+  park(std::move(waiter), outcome);
 }
 
 bool State::queue_is_full(const WaitingRequest& body) {
@@ -99,7 +99,7 @@ std::vector<File*> State::files_of(const WaitingRequest& body) {
   return on;
 }
 
-void State::park(Waiter waiter, Outcome outcome) {
+void State::park(Waiter waiter, const Outcome& outcome) {
   waiter.arrival = ++next_arrival;
   const Arrival arrival = waiter.arrival;
   waiter.client = &client_of(waiter.body);
@@ -119,11 +119,11 @@ void State::park(Waiter waiter, Outcome outcome) {
           {lock->element.range, arrival, kept.owner, lock->element.mode});
     }
   }
-  wait(kept, std::move(outcome));
+  wait(kept, outcome);
 }
 
 /// Lets the waiter wait for what the outcome says, or answers it when its patience is over.
-void State::wait(Waiter& waiter, Outcome outcome) {
+void State::wait(Waiter& waiter, const Outcome& outcome) {
   const LockRequested* lock = lock_of(waiter);
   const bool callback = lock && lock->wait == Wait::callback;
   drop_timer(waiter.until, waiter.told ? TimerKind::reservation : TimerKind::patience,
@@ -171,7 +171,7 @@ void State::judge_again(Arrival arrival) {
   if (outcome.done()) {
     outcome.granted ? remove_waiter(at->second) : leave_queue(at->second);
   } else {
-    wait(at->second, std::move(outcome));
+    wait(at->second, outcome);
   }
 }
 

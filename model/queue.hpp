@@ -39,7 +39,7 @@ struct Queue : Tables {
   void record(const Right& r) { put_of(r, static_cast<const RightRecord&>(r)); }
   /// In grace the record keeps what may still be reclaimed: the next crash may come before it is.
   void record(const Open& o) {
-    OpenRecord shown = o;
+    OpenRecord shown = static_cast<const OpenRecord&>(o);
     if (grace && o.reclaimed) {
       shown.access = o.access | o.claim_access;
       shown.deny = o.deny | o.claim_deny;
@@ -68,6 +68,7 @@ struct Queue : Tables {
   }
   /// A waiter leaves the queue without a grant; what is answered already is not answered again.
   void end_waiter(const Waiter& w, Status status, ReplyBody body = {}) {
+    // NOLINTNEXTLINE(performance-unnecessary-copy-initialization): w goes with the next line
     const Waiter gone = w;
     std::erase_if(waiters, [&](auto& each) { return each.arrival == gone.arrival; });
     answer(gone, status, std::move(body));

@@ -70,7 +70,7 @@ Task<Reply> read(Service& service, const rpc::CallContext& call) {
     const auto attributes = co_await attributes_of(file.of, file.node);
     co_return reply_post_op(status_of_errno(open.error().value()), attributes);
   }
-  const files::FileRef opened = *open;
+  const files::FileRef& opened = *open;
   // Past the largest offset there is nothing to read, and no range to ask about.
   if (offset > kFileSizeMax) count = 0;
   count = static_cast<std::uint32_t>(std::min<std::uint64_t>(count, kFileSizeMax - offset + 1));
@@ -139,7 +139,7 @@ Task<Reply> write(Service& service, const rpc::CallContext& call) {
     wcc.after = co_await attributes_of(file.of, file.node);
     co_return reply_wcc(status_of_errno(open.error().value()), wcc);
   }
-  const files::FileRef opened = *open;
+  const files::FileRef& opened = *open;
   const Gate gate = co_await enter_range(service, call, file, Operation::write, what.offset, count);
   status = gate.status;
   if (gate.ok()) {

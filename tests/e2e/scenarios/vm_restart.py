@@ -49,10 +49,10 @@ def waiter_survives(world):
     pending = waiter.start_lock(slot, "w", 0, 10)
     check(world.timeline.wait("reply NLM LOCK", status=3, timeout=WOKEN), "no BLOCKED on the wire")
     world.server.restart()
-    world.server.wait_grace_over(15)
+    world.server.wait_grace_over(40)
     check(not pending.done, "granted beside the reclaimed lock")
     holder.unlock(held, 0, 10)
-    answer = pending.wait(45)  # the client asks again by itself after 30 s
+    answer = pending.wait(90)  # the client asks again by itself after 30 s
     check(answer.ok, f"the waiter: {answer}")
 
 
@@ -99,7 +99,7 @@ def mix(world):
             runs.append((worker, worker.start("cells", slot, "posix", CELLS, seconds * 1000,
                                               number + 1, number + 1)))
         for worker, pending in runs:
-            answer = pending.wait(seconds + 60)
+            answer = pending.wait(seconds + 120)
             check(answer.ok, f"{worker.name}: {answer}")
             check(int(answer.words[0]) > 0, f"{worker.name} got no turn: {answer}")
             world.timeline.add(worker.name, "cells", counts=answer.text)
@@ -123,7 +123,7 @@ def names(world):
         runs.append((worker, worker.start("sh", script.format(
             count=60 if world.full else 20, tag=kind, path=worker.path(world.folder)))))
     for worker, pending in runs:
-        answer = pending.wait(200)
+        answer = pending.wait(600)
         check(answer.ok and answer.words[0] == "0", f"{worker.name}: {answer}")
     time.sleep(1.2)  # names and attributes are trusted for a second
     listings = {}
