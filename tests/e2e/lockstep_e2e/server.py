@@ -84,20 +84,22 @@ class Server:
             flags += [f"--{name}-port", str(port)]
         return [os.path.join(self.binaries, "lockstepd"), *flags, *self.options]
 
-    def start(self, timeout=20.0):
+    def start(self, timeout=60.0):
         with open(self.log_path, "ab") as log:
             other = {} if self.user is None else {
                 "user": self.user, "group": self.user, "extra_groups": []}
             self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log,
                                             stderr=subprocess.STDOUT, **other)
         end = now() + timeout
-        for port in (self.ports["nfs"], self.ports["smb"]):
-            while not self._listens(port):
+        for what, listens in (("NFS", lambda: self._listens(self.ports["nfs"])),
+                              ("SMB", lambda: self._listens(self.ports["smb"])),
+                              ("control", self._controls)):
+            while not listens():
                 if self.process.poll() is not None:
                     raise ServerError(f"exit {self.process.returncode}: {self.log()[-1500:]}")
                 if now() > end:
                     self.kill()
-                    raise ServerError(f"no listener at port {port}: {self.log()[-1500:]}")
+                    raise ServerError(f"no {what} listener: {self.log()[-1500:]}")
                 time.sleep(0.01)
         self.started = now()
         return self
@@ -108,6 +110,10 @@ class Server:
             return True
         except OSError:
             return False
+
+    def _controls(self):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+            return sock.connect_ex(self.control) == 0
 
     def kill(self):
         """kill -9: the normal way to stop."""
