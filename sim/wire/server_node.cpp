@@ -10,8 +10,7 @@ namespace lockstep::sim::wired {
 ServerNode::ServerNode(VirtualTime& time, Network& network, Disk& disk, Random& chance,
                        std::shared_ptr<journal::MemoryMedium> medium,
                        const ServerSettings& settings, std::uint64_t seed, Hooks hooks)
-    : time_(time),
-      network_(network),
+    : network_(network),
       disk_(disk),
       settings_(settings),
       hooks_(std::move(hooks)),

@@ -62,7 +62,6 @@ class ServerNode {
   void listen();
   daemon::Protocols::Setup setup(std::uint64_t seed) const;
 
-  VirtualTime& time_;
   Network& network_;
   Disk& disk_;
   const ServerSettings& settings_;

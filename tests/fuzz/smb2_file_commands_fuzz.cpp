@@ -51,8 +51,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     case 8: {
       const lockstep::files::Attributes file;
       lockstep::files::DosInfo dos;
-      dos.rights = {file.mode, file.uid, file.gid,
-                    decode_security(bytes, 0x7, file).acl.value_or(bytes)};
+      dos.rights = {
+          file.mode, file.uid, file.gid,
+          decode_security(bytes, 0x7, file).acl.value_or(Bytes(bytes.begin(), bytes.end()))};
       (void)allowed_by_list({}, file, dos);
       break;
     }
