@@ -33,6 +33,7 @@ enum class Cause : std::uint8_t {
   change_directory,
 };
 inline constexpr std::size_t kCauses = 15;
+constexpr bool by_open(Cause cause) { return cause <= Cause::overwrite; }
 
 /// The kinds of right that differ in how they break.
 enum class Held : std::uint8_t {

@@ -147,7 +147,8 @@ Outcome State::break_rights(const Asker& asker, std::span<const Need> needs) {
       begin_break(right, item.breaking, item.cause, asker);
       if (waits) outcome.breaks.push_back(&right);
     } else if (item.breaking.how == Breaking::How::wait || !item.breaking.to.contains(right.to)) {
-      right.required = right.required & item.breaking.to;
+      const bool steps = by_open(item.cause) && asker.client->protocol == Protocol::smb;
+      if (steps) right.required = right.required & item.breaking.to;
       outcome.breaks.push_back(&right);
     }
   }

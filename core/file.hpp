@@ -67,8 +67,8 @@ struct Right {
 
   bool breaking = false;
   Rights to;
-  /// What those who wait for the end of the break leave of the right. An acknowledgment that
-  /// keeps more is a step: the break goes on.
+  /// What the SMB opens that wait for the end of the break leave of the right. An acknowledgment
+  /// that keeps more is a step: the break goes on.
   Rights required;
   Nanos deadline = kNever, break_since = 0;
   std::vector<Arrival> waiting;  ///< who waits for the end of the break

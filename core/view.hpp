@@ -40,7 +40,7 @@ struct RightView {
   Rights rights;
   bool breaking = false;
   Rights breaking_to;
-  Rights required;          ///< what those who wait for the end of the break leave of it
+  Rights required;          ///< what the SMB opens that wait for the break leave of it
   Nanos deadline = kNever;  ///< of the break
   std::uint16_t epoch = 0;
   bool recovered = false;

@@ -265,7 +265,8 @@ struct Judge : Ranges {
         const bool more = r.breaking && !how.to.contains(r.to);
         if (!r.breaking) begin_break(r.right, how);
         if (how.how != Breaking::How::wait && !more) continue;
-        right(r.right)->required = right(r.right)->required & how.to;
+        if (by_open(touch.cause) && asked.protocol == Protocol::smb)
+          right(r.right)->required = right(r.right)->required & how.to;
         if (!among(waits, r.right)) waits.push_back(r.right);
       }
     if (waits.empty()) return std::nullopt;

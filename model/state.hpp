@@ -47,7 +47,7 @@ struct Right : RightRecord {
   Nanos since = 0;
   bool breaking = false;
   Rights to = {};
-  Rights required = {};  ///< what those who wait for the end of the break leave
+  Rights required = {};  ///< what the SMB opens that wait for the break leave
   Nanos deadline = kNever;
   std::vector<RequestId> flushes = {};  ///< acknowledged to `acked` when these writes have ended
   Rights acked = {};
