@@ -89,7 +89,8 @@ void State::restore(const OpenRecord& record) {
   open.owner = record.owner;
   open.access = record.access;
   open.deny = record.deny;
-  open.attributes_only = record.access.empty() && record.deny.empty();
+  const bool smb = client->protocol == Protocol::smb;
+  open.attributes_only = smb && record.access.empty() && record.deny.empty();
   open.asked.emplace_back(record.access, record.deny);
   open.recorded_access = record.access;
   open.recorded_deny = record.deny;

@@ -206,6 +206,15 @@ std::optional<Outcome> State::blocked_by_locks(const LockRequested& event, Arriv
   auto element_at = [&](std::size_t i) -> const LockElement& {
     return i == 0 ? event.element : event.more[i - 1];
   };
+  // Two GRANTED calls of one owner about the same bytes could not be undone apart.
+  if (event.wait == Wait::callback && arrival != kNotQueued && owner.grants > 0) {
+    for (const RequestId id : file.grants) {
+      const PendingGrant& grant = grants.at(id);
+      if (grant.owner == &owner && grant.element.range.overlaps(event.element.range)) {
+        return Outcome{WaitFor::locks, {}};
+      }
+    }
+  }
   for (std::size_t i = 0; i < count; ++i) {
     const LockElement& element = element_at(i);
     const HeldLock* held = clashing_lock(file, &owner, element);
@@ -220,15 +229,6 @@ std::optional<Outcome> State::blocked_by_locks(const LockRequested& event, Arriv
     const QueuedLock* queued = clashing_waiter(file, &owner, element, place, reserved_only);
     if (queued) {
       return wait_or_deny(event, arrival, file, owner, element, holder_of(*queued));
-    }
-  }
-  // Two GRANTED calls of one owner about the same bytes could not be undone apart.
-  if (event.wait == Wait::callback && arrival != kNotQueued && owner.grants > 0) {
-    for (const RequestId id : file.grants) {
-      const PendingGrant& grant = grants.at(id);
-      if (grant.owner == &owner && grant.element.range.overlaps(event.element.range)) {
-        return Outcome{WaitFor::locks, {}};
-      }
     }
   }
   // An SMB array must not clash within itself either.

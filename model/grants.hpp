@@ -155,9 +155,7 @@ struct Grants : Judge {
   void drop_open(OpenId id) {
     end_waiters([&](auto& w) { return reduce(w.request).open == id; }, Status::closed);
     drop_locks([&](auto& held) { return held.open == id; });
-    const RightId under = open(id)->right;
     drop_opens([&](auto& o) { return o.open == id; });
-    if (under && !any(opens, [&](auto& o) { return o.right == under; })) drop_right(under);
   }
 
   // ---- Locks ------------------------------------------------------------------------------------

@@ -34,7 +34,7 @@ void Model::recover(const std::vector<Record>& records, std::uint64_t epoch, Nan
     } else if (const auto* o = std::get_if<OpenRecord>(&each)) {
       opens.push_back({*o});
       Open& back = opens.back();
-      back.attributes_only = o->access.empty() && o->deny.empty();
+      back.attributes_only = smb(o->client) && o->access.empty() && o->deny.empty();
       back.parts = {{o->access, o->deny}};
       back.claim_access = o->access, back.claim_deny = o->deny;
       back.recovered = true;

@@ -196,6 +196,9 @@ struct Queue : Tables {
       if (recorded(o)) erase(static_cast<const OpenRecord&>(o));
       std::erase_if(opens, [&](auto& each) { return each.open == o.open; });
     }
+    drop_rights([&](auto& r) {  // a lease and an oplock stand on opens
+      return !is_delegation(r.flavour) && !any(opens, [&](auto& o) { return o.right == r.right; });
+    });
     std::erase_if(deletes, [&](FileId file) {  // falls with the last SMB open, or with the name
       return !any(opens, [&](auto& o) { return o.file == file && smb(o.client); }) &&
              !any(accesses, [&](auto& a) { return a.removes_name && a.touch.file == file; });
