@@ -3,6 +3,7 @@
 //
 //   LOCKSTEP_MODEL_RUNS=n     sequences (default: as many as fit into about twenty seconds)
 //   LOCKSTEP_MODEL_LENGTH=n   the longest sequence
+//   LOCKSTEP_MODEL_SHRINK=0   the first sequence that fails will do
 //   RC_PARAMS=seed=n          another seed
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
@@ -59,6 +60,7 @@ void check_sequences(
   rc::detail::TestParams params = rc::detail::configuration().testParams;  // of RC_PARAMS
   params.maxSuccess = static_cast<int>(runs);
   params.maxSize = static_cast<int>(length);
+  params.disableShrinking = setting("LOCKSTEP_MODEL_SHRINK", 1) == 0;
   rc::detail::TestMetadata metadata;
   metadata.id = metadata.description = what;
   std::string story;
@@ -171,16 +173,18 @@ void run_side(Pair::Who who, const char* what, std::uint64_t count, bool all_mar
 }  // namespace
 
 TEST(Model, KeepsTheProperties) {
-  run_side(Pair::Who::model_alone, "the model alone", runs(1000), false);
+  run_side(Pair::Who::model_alone, "the model alone", runs(3000), false);
 }
 
 TEST(ModelAndCore, DoTheSame) {
-  run_side(Pair::Who::both, "model and core in lock step", runs(2000), true);
+  run_side(Pair::Who::both, "model and core in lock step", runs(12000), true);
 }
+
+TEST(Core, KeepsTheRules) { run_side(Pair::Who::core_alone, "the core alone", runs(3000), false); }
 
 TEST(Core, IsDeterministic) {
   Marks marks;
-  check_sequences("two runs of the core", runs(2000) / 20, length(),
+  check_sequences("two runs of the core", runs(12000) / 20, length(),
                   [&](const Scene& how, const std::vector<Command>& commands) {
                     Pair one(how, Pair::Who::core_alone, marks);
                     one.play(commands);
@@ -192,7 +196,7 @@ TEST(Core, IsDeterministic) {
 
 TEST(Core, GoesOnFromWhatItSaved) {
   Marks marks;
-  check_sequences("core saved and loaded", runs(2000) / 20, length(),
+  check_sequences("core saved and loaded", runs(12000) / 20, length(),
                   [&](const Scene& how, const std::vector<Command>& commands) {
                     Pair pair(how, Pair::Who::both, marks);
                     pair.save_and_load_every(5);
