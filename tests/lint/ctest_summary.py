@@ -15,7 +15,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("directory")
     parser.add_argument("--jobs", default="2")
-    parser.add_argument("--timeout", default="300", help="seconds for one test")
+    parser.add_argument("--timeout", default="900", help="seconds for one test")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         report = os.path.join(scratch, "report.xml")
