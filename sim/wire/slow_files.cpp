@@ -121,6 +121,7 @@ Async<wire::Bytes> SlowFile::read(std::uint64_t offset, std::uint32_t size) {
 }
 
 Async<std::uint32_t> SlowFile::write(std::uint64_t offset, wire::ByteView data, bool sync) {
+  const auto self = shared_from_this();  // it may be closed meanwhile
   if (!co_await disk_.pause(run_, disk_.health.latency_max)) co_return fail(EIO);
   disk_.take_effect();
   if (disk_.gone(run_)) co_return fail(EIO);
@@ -139,6 +140,7 @@ Async<std::uint32_t> SlowFile::write(std::uint64_t offset, wire::ByteView data, 
 }
 
 Async<void> SlowFile::sync() {
+  const auto self = shared_from_this();  // it may be closed meanwhile
   if (!co_await disk_.pause(run_, disk_.health.sync_max)) co_return fail(EIO);
   disk_.take_effect();
   if (disk_.gone(run_)) co_return fail(EIO);
@@ -147,6 +149,7 @@ Async<void> SlowFile::sync() {
 }
 
 Async<void> SlowFile::truncate(std::uint64_t size) {
+  const auto self = shared_from_this();  // it may be closed meanwhile
   if (!co_await disk_.pause(run_, disk_.health.latency_max)) co_return fail(EIO);
   Disk::Write write;
   write.truncate = size;

@@ -6,7 +6,7 @@
 
 namespace lockstep::sim::wired {
 
-class SlowFile final : public files::File {
+class SlowFile final : public files::File, public std::enable_shared_from_this<SlowFile> {
  public:
   SlowFile(Disk& disk, std::uint64_t run, files::FileRef inner)
       : disk_(disk), run_(run), inner_(std::move(inner)) {}
