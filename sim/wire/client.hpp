@@ -21,10 +21,8 @@ struct Deed {
     lock,
     unlock,
     test,
-    truncate,
     remove,
     rename,
-    list,
   };
   Verb verb = Verb::open;
   std::string file, to;
@@ -52,6 +50,8 @@ class Client {
   virtual wire::Task<void> finish(unsigned process) = 0;
   /// Unmounts or logs off.
   virtual wire::Task<void> leave() = 0;
+  /// Sends bytes that are no message ("garbles"), or the last message again ("repeats").
+  virtual void misbehave(const std::string& how) = 0;
   /// The process is interrupted: what it waits for is not wanted any more.
   virtual void give_up(unsigned process) { (void)process; }
   /// The grace period of this server run is over: what was not reclaimed by then is lost, whether

@@ -162,7 +162,6 @@ class Author {
   void fault() {
     std::vector<std::string> kinds(faults_.begin(), faults_.end());
     std::erase(kinds, "loss");
-    std::erase(kinds, "dishonest");
     if (kinds.empty()) return;
     const std::string kind = kinds[chance_.below(kinds.size())];
     const std::string who(1, static_cast<char>('A' + chance_.below(names_)));
@@ -186,6 +185,10 @@ class Author {
            (chance_.one_in(3) ? " kill" : " power") + " back " + number(10 + chance_.below(2000)) +
            "ms");
       if (chance_.one_in(3)) line("wait " + number(chance_.below(3000)) + "ms");
+    } else if (kind == "dishonest") {
+      line(who + word({" garbles", " repeats", " repeats"}));
+    } else if (kind == "clock") {
+      line("clock" + word({" forward ", " back "}) + number(1 + chance_.below(7200)) + "s");
     } else if (kind == "disk") {
       line("disk " + word({"full", "failing", "slow"}));
       line("wait " + number(1 + chance_.below(2000)) + "ms");
@@ -204,7 +207,8 @@ class Author {
 }  // namespace
 
 std::vector<std::string> fault_names() {
-  return {"loss", "cut", "reset", "freeze", "client-crash", "server-crash", "disk", "dishonest"};
+  return {"loss",         "cut",  "reset", "freeze",   "client-crash",
+          "server-crash", "disk", "clock", "dishonest"};
 }
 
 Script expand(std::uint64_t seed, const Options& options) { return Author(seed, options).write(); }

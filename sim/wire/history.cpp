@@ -88,7 +88,6 @@ bool History::torn(Cell cell, wire::ByteView content) const {
 
 WriteId History::read(const std::string& who, Cell cell, wire::ByteView content, Nanos since,
                       Nanos now, View view, bool wide) {
-  ++reads_;
   wire::Bytes whole(content.begin(), content.end());
   whole.resize(kCellSize);  // the file may end before the cell does
   const std::optional<WriteId> id = id_of(cell, whole);

@@ -62,11 +62,6 @@ class History {
   WriteId read(const std::string& who, Cell cell, wire::ByteView content, Nanos since, Nanos now,
                View view, bool wide);
 
-  std::uint64_t reads() const { return reads_; }
-  std::uint64_t writes() const { return writes_.size(); }
-  /// Writes whose program was told "done" and never "lost".
-  const std::string& writer(WriteId id) const { return writes_.at(id).who; }
-
  private:
   struct Write {
     std::string who;
@@ -83,7 +78,6 @@ class History {
 
   std::map<WriteId, Write> writes_;
   std::map<Cell, std::vector<WriteId>> of_cell_;
-  std::uint64_t reads_ = 0;
 };
 
 }  // namespace lockstep::sim::wired

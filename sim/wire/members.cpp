@@ -9,9 +9,8 @@ using wire::Task;
 
 namespace {
 
-constexpr std::string_view kVerbWords[] = {"open",     "close",  "read",   "write",
-                                           "sync",     "lock",   "unlock", "test",
-                                           "truncate", "remove", "rename", "list"};
+constexpr std::string_view kVerbWords[] = {"open", "close",  "read", "write",  "sync",
+                                           "lock", "unlock", "test", "remove", "rename"};
 
 std::string words(const Deed& deed) {
   std::string text(kVerbWords[static_cast<std::size_t>(deed.verb)]);

@@ -77,6 +77,15 @@ void NfsClient::crash(bool silent) {
   for (unsigned process = 1; process <= 2; ++process) witness.locks.forget_all(owner(process));
 }
 
+void NfsClient::misbehave(const std::string& how) {
+  const std::shared_ptr<End>& end = nfs_.connection();
+  if (!end) return;
+  if (how == "repeats") return end->send(nfs_.last_message());
+  Bytes garbage(1 + chance_.below(200));
+  for (std::uint8_t& byte : garbage) byte = static_cast<std::uint8_t>(chance_.below(256));
+  end->send_raw(std::move(garbage));
+}
+
 // ---- Calls --------------------------------------------------------------------------------------
 
 Task<NfsClient::Results> NfsClient::ask(std::uint32_t procedure, Bytes arguments) {

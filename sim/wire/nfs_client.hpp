@@ -39,6 +39,7 @@ class NfsClient final : public Client {
   wire::Task<void> finish(unsigned process) override;
   wire::Task<void> leave() override;
   void crash(bool silent) override;
+  void misbehave(const std::string& how) override;
   void give_up(unsigned process) override;
   void grace_over(std::uint64_t run) override;
 

@@ -36,10 +36,6 @@ void RpcMount::close() {
   if (end_) std::exchange(end_, nullptr)->close();
 }
 
-void RpcMount::send_raw(Bytes bytes) {
-  if (end_) end_->send_raw(std::move(bytes));
-}
-
 void RpcMount::connect() {
   if (connecting_ || end_ || machine_.dead()) return;
   connecting_ = true;

@@ -25,8 +25,6 @@ class RpcMount final {
   const std::shared_ptr<End>& connection() const { return end_; }
   /// The message that was sent last, for clients that send it again.
   const Bytes& last_message() const { return last_; }
-  /// Sends bytes as they are, if there is a connection.
-  void send_raw(Bytes bytes);
 
  private:
   class Incoming;

@@ -198,6 +198,12 @@ void parse_crash(Words& words, WireStep& step) {
 }
 
 void parse_deed(Words& words, WireStep& step, const std::string& who) {
+  if (words.at("garbles") || words.at("repeats")) {
+    step.kind = Kind::misbehave;
+    step.who = who;
+    step.how = words.next("how");
+    return;
+  }
   const std::size_t dot = who.find('.');
   if (dot == std::string::npos || dot + 2 != who.size() ||
       (who.back() != '1' && who.back() != '2')) {
@@ -269,6 +275,11 @@ WireStep parse_wire_step(const Line& line) {
     parse_server(words, step);
   } else if (first == "client") {
     parse_client(words, step);
+  } else if (first == "clock") {
+    step.kind = Kind::clock;
+    step.how = words.next("forward or back");
+    if (step.how != "forward" && step.how != "back") words.fail("forward or back");
+    step.time = words.time();
   } else if (first == "wait") {
     step.kind = Kind::wait;
     step.time = words.time();

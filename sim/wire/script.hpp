@@ -13,8 +13,10 @@
 //   A.1 locks f 0-3 exclusive [waits] | A.1 unlocks f 0-3 | A.1 tests f 0-8 shared | A.1 gives up
 //   A.1 removes x | A.1 renames x to y
 //   cut A | cut A in | cut A out | cut A callbacks | mend A | reset A both|client|server
+//   A garbles | A repeats                  bytes that are nothing; the last message once more
 //   freeze A | thaw A | crash A [silently] | start A
 //   crash server after 12 power|kill back 800ms
+//   clock forward 3600s | clock back 5s     the server's wall clock is set
 //   disk full | disk failing | disk slow | disk well
 //
 // A process (A.1, A.2) does one thing at a time; what it is told meanwhile waits. A cell has 64
@@ -46,11 +48,13 @@ struct WireStep {
     cut,
     mend,
     reset,
+    misbehave,
     freeze,
     thaw,
     crash_client,
     start_client,
     crash_server,
+    clock,
     disk,
   };
   Kind kind = Kind::wait;
@@ -68,7 +72,7 @@ struct WireStep {
   bool smb = false;
   NfsHabits nfs;
   SmbHabits smb_habits;
-  // wait, crash_server
+  // wait, crash_server, clock
   Nanos time = 0;
   std::uint32_t effects = 0;
   bool power = true;  ///< else only the process is killed

@@ -50,13 +50,14 @@ class ServerNode {
   /// Nothing reaches the world any more. May be called from inside any of its calls.
   void cut_power();
   bool dead() const { return dead_; }
+  /// Somebody sets the wall clock.
+  void set_wall(std::int64_t by) { clock_.wall_jump += by; }
   /// Ends what it had begun; not from inside of it. What waits for the network ends, too.
   void settle(bool orderly);
 
   const core::Machine& machine() const { return coordinator_.machine(); }
   const coordinator::CoreCoordinator& coordinator() const { return coordinator_; }
   const daemon::Protocols& protocols() const { return *protocols_; }
-  std::size_t timers() const { return clock_.pending(); }
 
  private:
   void listen();

@@ -87,6 +87,15 @@ void SmbClient::crash(bool silent) {
   machine.crash(silent);
 }
 
+void SmbClient::misbehave(const std::string& how) {
+  if (!session_.up()) return;
+  const std::shared_ptr<End>& end = session_.connection();
+  if (how == "repeats") return end->send(session_.last_frame());
+  Bytes garbage(1 + chance_.below(200));
+  for (std::uint8_t& byte : garbage) byte = static_cast<std::uint8_t>(chance_.below(256));
+  end->send_raw(std::move(garbage));
+}
+
 bool SmbClient::is_void(const std::string&) const { return machine.dead() || !session_.intact(); }
 
 SmbClient::OpenRef SmbClient::find(const std::string& file, unsigned process, bool deferred) const {
@@ -395,6 +404,11 @@ Task<std::string> SmbClient::lock(OpenRef open, Deed deed) {
     }
   }
   if (habits_.caches_locks && honest() && (cache->rights & state::kWrite) != 0) {
+    // What the other opens have dirty could not be written any more.
+    co_await flush(cache);
+    co_await not_while_breaking(cache);
+    if (open->closed) co_return "closed";
+    if ((cache->rights & state::kWrite) == 0) co_return "broken";
     if (conflicts_here(*open, deed.range, deed.exclusive)) co_return "refused here";
     open->locks.push_back({deed.range, deed.exclusive, false});
     if (session_.intact()) {

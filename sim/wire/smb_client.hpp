@@ -28,9 +28,9 @@ class SmbClient final : public Client {
   wire::Task<void> leave() override;
   void give_up(unsigned process) override;
   void crash(bool silent) override;
+  void misbehave(const std::string& how) override;
   bool is_void(const std::string& owner) const override;
 
-  SmbSession& session() { return session_; }
   bool honest() const { return habits_.acks == SmbHabits::Acks::honestly; }
 
  private:

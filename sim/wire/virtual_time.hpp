@@ -50,13 +50,11 @@ class MachineClock final : public wire::Clock {
     frozen_ = false;
     for (const std::uint64_t number : std::exchange(missed_, {})) due(number);
   }
-  bool frozen() const { return frozen_; }
   void power_off() {
     off_ = true;
     // Actions own things whose destructors may look at the clock.
     const std::map<std::uint64_t, Action> dropped = std::exchange(timers_, {});
   }
-  std::size_t pending() const { return timers_.size(); }
 
   std::int64_t wall_jump = 0;  ///< somebody set the wall clock
 

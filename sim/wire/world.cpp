@@ -12,6 +12,7 @@ const Mark kCut{Mark::Kind::sometimes, "wire", "a client is cut off"};
 const Mark kReset{Mark::Kind::sometimes, "wire", "connections are reset"};
 const Mark kFrozen{Mark::Kind::sometimes, "wire", "a client is frozen"};
 const Mark kClientCrash{Mark::Kind::sometimes, "wire", "a client crashes"};
+const Mark kMisbehaves{Mark::Kind::sometimes, "wire", "a client sends garbage or repeats itself"};
 const Mark kDiskTrouble{Mark::Kind::sometimes, "wire", "the disk is full or fails"};
 
 }  // namespace
@@ -134,6 +135,11 @@ void World::play(const WireStep& step) {
   }
   if (step.kind == Kind::wait) return pass(step.time);
   if (step.kind == Kind::disk) return set_disk(step.how);
+  if (step.kind == Kind::clock) {
+    const auto by = static_cast<std::int64_t>(step.time);
+    if (server_) server_->set_wall(step.how == "back" ? -by : by);
+    return;
+  }
   if (step.kind == Kind::crash_server) {
     if (!server_) return;
     crash_in_ = step.effects;
@@ -157,6 +163,10 @@ void World::play(const WireStep& step) {
       return give(*member, step.process, step.deed);
     case Kind::give_up:
       if (member->client) member->client->give_up(step.process);
+      return;
+    case Kind::misbehave:
+      witness_.marks.hit(kMisbehaves);
+      if (member->client) member->client->misbehave(step.how);
       return;
     case Kind::crash_client:
       witness_.marks.hit(kClientCrash);

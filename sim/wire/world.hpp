@@ -79,6 +79,7 @@ class World {
   void end();
   void check_liveness(bool done, const std::string& what);
   void check_nothing_left();
+  wire::Task<void> read_everything(Client& reader, bool& done);
   std::string who_waits() const;
 
   const Script& script_;
@@ -102,7 +103,6 @@ class World {
   std::optional<std::uint32_t> crash_in_;  ///< effects
   bool crash_power_ = true;
   Nanos crash_back_ = 0;
-  bool ending_ = false;
   std::uint64_t events_ = 0;
   std::map<std::string, Member> members_;
 };

@@ -76,6 +76,19 @@ TEST_F(NlmCallback, DeniedReleasesAndWakesTheNext) {
   EXPECT_EQ(dialler.datagrams.back().to.host, "10.0.0.7");
 }
 
+// Linux answers DENIED to the repeat of a call that it has answered GRANTED: it waits no more, and
+// believes in its lock.
+TEST_F(NlmCallback, DeniedToARepeatKeepsTheLock) {
+  unlock(alpha, 0, 0);
+  answer_port(4045);
+  pass(1500 * core::kMillisecond);  // the answer to the first copy is lost
+  answer_granted(Status::denied);
+  EXPECT_EQ(locks(), 1U);
+  const std::size_t sent = dialler.datagrams.size();
+  pass(600 * core::kSecond);
+  EXPECT_EQ(dialler.datagrams.size(), sent) << "and that ends the callback";
+}
+
 TEST_F(NlmCallback, GracePeriodOfTheClientMeansLater) {
   unlock(alpha, 0, 0);
   answer_port(4045);

@@ -48,6 +48,7 @@ Task<rpc::CallResult> Callbacks::call(Way way, std::uint32_t procedure, Bytes ar
   call.credential.machine = "lockstep";
   call.arguments = std::move(arguments);
   rpc::CallResult result;
+  unsigned copies = 0;
   for (bool remembered = true; remembered;) {
     remembered = ports_.contains(way);
     const std::optional<Port> port = co_await find(way);
@@ -63,9 +64,11 @@ Task<rpc::CallResult> Callbacks::call(Way way, std::uint32_t procedure, Bytes ar
     } else {
       result = co_await client_.call_udp(to, call, tries);
     }
+    copies += result.copies;
     if (result.outcome != rpc::CallResult::Outcome::silent || client_.interrupted()) break;
     ports_.erase(way);
   }
+  result.copies = copies;
   co_return result;
 }
 

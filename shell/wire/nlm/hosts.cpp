@@ -82,8 +82,10 @@ Task<std::optional<Status>> Host::ask(std::shared_ptr<Call> call) {
   const std::uint32_t procedure = blocked.asynchronous ? kGrantedMsg : kGranted;
   rpc::Retry retry;
   retry.tries = 3;
+  ++call->copies;
   const rpc::CallResult result =
       co_await callbacks_.call(blocked.way, procedure, arguments.take(), retry);
+  call->copies += std::max(result.copies, 1u) - 1;
   if (blocked.asynchronous) co_return std::nullopt;
   if (result.outcome == rpc::CallResult::Outcome::refused &&
       result.status == rpc::AcceptStatus::proc_unavail) {
@@ -97,10 +99,15 @@ Task<std::optional<Status>> Host::ask(std::shared_ptr<Call> call) {
   co_return static_cast<Status>(status);
 }
 
+// Clients answer from the list of those who wait, and who was granted is not on it any more. So
+// DENIED to a repeated call may come from one that said GRANTED to the copy before, and believes in
+// its lock: it is kept then. One that does not want it sends UNLOCK.
 bool Host::take(Call& call, Status status) {
+  const bool repeated = std::exchange(call.copies, 0) > 1;
   if (status == Status::denied_grace_period) return false;
   end(call);
-  coordinator_.report(core::GrantAnswered{call.grant, status == Status::granted});
+  const bool accepted = status == Status::granted || repeated;
+  coordinator_.report(core::GrantAnswered{call.grant, accepted});
   return true;
 }
 

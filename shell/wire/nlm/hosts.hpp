@@ -59,6 +59,7 @@ class Host final : public ClientSink {
     core::RequestId grant;
     Blocked blocked;
     std::uint32_t cookie = 0;
+    unsigned copies = 0;  ///< how often the client may have seen it
     bool ended = false;
   };
   static Task<void> tell(std::shared_ptr<Host> host, std::shared_ptr<Call> call);

@@ -136,8 +136,10 @@ Task<CallResult> Client::call_udp(Address to, Outgoing call, Retry retry) {
     pause = std::min(pause * 2, retry.most);
   }
   for (const auto& close : sockets) close();
-  if (!exchange->result()) co_return CallResult{};
-  co_return std::move(*exchange->result());
+  CallResult result;
+  if (exchange->result()) result = std::move(*exchange->result());
+  result.copies = static_cast<unsigned>(sockets.size());
+  co_return result;
 }
 
 Task<CallResult> Client::call_tcp(Address to, Outgoing call, core::Nanos patience) {
@@ -150,8 +152,10 @@ Task<CallResult> Client::call_tcp(Address to, Outgoing call, core::Nanos patienc
   peer->send(std::move(message));
   co_await wait(exchange, patience);
   peer->close();
-  if (!exchange->result()) co_return CallResult{};
-  co_return std::move(*exchange->result());
+  CallResult result;
+  if (exchange->result()) result = std::move(*exchange->result());
+  result.copies = 1;
+  co_return result;
 }
 
 Task<std::optional<std::uint16_t>> Client::find_port(std::string host, std::uint32_t program,

@@ -42,6 +42,7 @@ struct CallResult {
   AcceptStatus status = AcceptStatus::system_err;
   Bytes message;
   std::size_t results = 0;
+  unsigned copies = 0;  ///< how often the call was sent: the answer may be to any of them
 
   bool answered() const { return outcome == Outcome::answered; }
   BigReader reader() const { return BigReader(ByteView(message).subspan(results)); }
