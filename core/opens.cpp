@@ -46,9 +46,8 @@ Outcome State::attempt(const OpenRequested& event, Arrival) {
   // One that truncates is no mere reclaim: it waits for the end of grace like any change.
   const bool by_itself =
       smb && !event.overwrite && may_reclaim(*client) && recovered_open(file, *client, event);
-  const bool again = event.reclaim == Reclaim::previous && recovered_open(file, *client, event);
-  const bool has_it =
-      by_itself || again || (!smb && open_of_owner(file, *client, event.owner) != nullptr);
+  const bool reclaim = by_itself || event.reclaim == Reclaim::previous;  // makes no new open
+  const bool has_it = reclaim || (!smb && open_of_owner(file, *client, event.owner) != nullptr);
   if (!has_it &&
       (client->opens.size() >= limits.opens_per_client_max || opens.size() >= limits.opens_max)) {
     return refuse(Status::limit);
@@ -66,7 +65,7 @@ Outcome State::attempt(const OpenRequested& event, Arrival) {
   }
   if (is_nfs4(client->protocol)) asker.open = open_of_owner(file, *client, event.owner);
 
-  if (event.reclaim == Reclaim::previous || by_itself) return reclaim_open(event, *client, file);
+  if (reclaim) return reclaim_open(event, *client, file);
   // Its own right is on record, but this is not the open that it was held with.
   const bool own_unclaimed = grace && std::ranges::any_of(file.rights, [&](const auto& item) {
                                return item.second->recovered && is_own(*item.second, asker);

@@ -61,10 +61,10 @@ struct Judge : Ranges {
 
     auto its = [&](auto& each) { return each.client == c->client; };
     auto its_locks = [&](auto& held) { return owner_of(held) == owner_of(*lock); };
-    if (opening != nullptr && all(opens, its).size() >= limits.opens_per_client_max &&
-        own_open(*opening) == nullptr)
-      return Status::limit;
-    if (opening != nullptr && opens.size() >= limits.opens_max && own_open(*opening) == nullptr)
+    const bool adds = opening != nullptr && opening->reclaim != Reclaim::previous &&
+                      own_open(*opening) == nullptr;
+    if (adds &&
+        (all(opens, its).size() >= limits.opens_per_client_max || opens.size() >= limits.opens_max))
       return Status::limit;
     if (lock != nullptr && (lock->more.size() + 1 > limits.elements_per_request_max ||
                             locks.size() >= limits.locks_max ||

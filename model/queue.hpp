@@ -211,7 +211,9 @@ struct Queue : Tables {
   void drop_state(ClientId id) {
     auto its = [&](auto& each) { return each.client == id; };
     end_waiters([&](auto& w) { return asker(w) == id; }, Status::cancelled);
-    for (const PendingGrant& grant : all(grants, its)) out->push_back(StopNotifying{grant.grant});
+    auto calls = all(grants, its);
+    std::sort(calls.begin(), calls.end(), [](auto& a, auto& b) { return a.grant < b.grant; });
+    for (const PendingGrant& grant : calls) out->push_back(StopNotifying{grant.grant});
     std::erase_if(grants, its);
     drop_locks(its);
     drop_opens(its);
