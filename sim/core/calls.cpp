@@ -61,6 +61,14 @@ void World::send(std::size_t index) {
     held.exclusive &= ~units;
     held.shared |= units;
   }
+  const int replaced = op.kind == Op::Kind::open && client.protocol == Protocol::nlm
+                           ? handle_of_owner(client, op.file, op.owner)
+                           : -1;
+  if (replaced >= 0) {  // a SHARE replaces: only what both have is sure
+    Handle& handle = client.handles[static_cast<std::size_t>(replaced)];
+    handle.access = handle.access & op.access;
+    handle.deny = handle.deny & op.deny;
+  }
   if (op.kind == Op::Kind::close || op.kind == Op::Kind::unshare) {
     drop_handle(client, client.handles[static_cast<std::size_t>(op.handle)]);
   }
