@@ -229,6 +229,15 @@ Outcome State::reclaim_open(const OpenRequested& event, Client& client, File& fi
   return {};
 }
 
+/// A reclaim takes over what is counted already, so no limit is in its way.
+bool State::takes_over(const LockRequested& event, const LockOwner& owner) const {
+  if (event.reclaim == Reclaim::previous) return true;
+  if (!owner.smb() || !grace || !event.more.empty() || !opens.at(event.open).reclaimed)
+    return false;
+  const File* file = find_file(event.file);
+  return file && file->locks.recovered(owner, event.element);
+}
+
 /// A LOCK in grace of what its owner held before the restart; nothing when it is an ordinary LOCK.
 std::optional<Outcome> State::reclaim_lock(const LockRequested& event, File& file,
                                            LockOwner& owner) {

@@ -191,6 +191,12 @@ bool LockTable::claim(File* file, LockOwner& owner, LockElement element, LockCha
   return false;
 }
 
+bool LockTable::recovered(const LockOwner& owner, LockElement element) const {
+  return std::ranges::any_of(exactly(owner, element.range), [&](const HeldLock& lock) {
+    return lock.recovered && lock.mode == element.mode;
+  });
+}
+
 void LockTable::drop_recovered(File* file, LockOwner& owner, Range range, LockChanges& changes) {
   for (const HeldLock& lock : exactly(owner, range)) {
     if (!lock.recovered) continue;

@@ -129,6 +129,8 @@ class LockTable {
   void restore(File* file, const HeldLock& lock);
   /// SMB: the owner's recovered lock of exactly this range and mode is recovered no more.
   bool claim(File* file, LockOwner& owner, LockElement element, LockChanges& changes);
+  /// SMB: whether there is one that `claim` would take.
+  bool recovered(const LockOwner& owner, LockElement element) const;
   /// SMB: the owner's recovered locks of exactly this range go.
   void drop_recovered(File* file, LockOwner& owner, Range range, LockChanges& changes);
 

@@ -42,7 +42,7 @@ struct Judge : Ranges {
 
   // ---- 1. Valid? --------------------------------------------------------------------------------
 
-  std::optional<Status> invalid(const Request& request, const Asked& asked) const {
+  std::optional<Status> invalid(const Request& request, const Asked& asked) {
     const auto* opening = std::get_if<OpenRequested>(&request);
     const auto* lock = std::get_if<LockRequested>(&request);
     const auto* access = std::get_if<AccessRequested>(&request);
@@ -66,9 +66,13 @@ struct Judge : Ranges {
     if (adds &&
         (all(opens, its).size() >= limits.opens_per_client_max || opens.size() >= limits.opens_max))
       return Status::limit;
-    if (lock != nullptr && (lock->more.size() + 1 > limits.elements_per_request_max ||
-                            locks.size() >= limits.locks_max ||
-                            all(locks, its_locks).size() >= limits.locks_per_owner_max))
+    if (lock != nullptr && lock->more.size() + 1 > limits.elements_per_request_max)
+      return Status::limit;
+    // A reclaim takes over what is counted already.
+    const bool adds =
+        lock != nullptr && lock->reclaim != Reclaim::previous && recovered_range(*lock) == nullptr;
+    if (adds && (locks.size() >= limits.locks_max ||
+                 all(locks, its_locks).size() >= limits.locks_per_owner_max))
       return Status::limit;
     const bool on_record = !by_smb || (o != nullptr && leased(*o)) ||
                            (opening != nullptr && opening->wish.flavour == Flavour::lease);

@@ -28,13 +28,44 @@ std::size_t World::submit(Op op) {
   const Op& made = ops_.back();
   const bool own_affair = made.purpose == Op::Purpose::reclaim || made.kind == Op::Kind::arrive ||
                           (made.purpose == Op::Purpose::machine && client.id);
-  if (own_affair || client.presence == Presence::here) {
+  if (own_affair) {
     send(index);
+  } else if (client.presence == Presence::here) {
+    begin_call(index);
   } else {
     client.when_here.push_back(index);
     if (client.presence == Presence::away) arrive(client);
   }
   return index;
+}
+
+std::vector<std::size_t>* World::lane_of(Client& client, const Op& op) {
+  const bool ordered = op.kind == Op::Kind::open || op.kind == Op::Kind::close ||
+                       op.kind == Op::Kind::unshare || op.kind == Op::Kind::downgrade ||
+                       op.kind == Op::Kind::lock || op.kind == Op::Kind::unlock;
+  const bool in_order = ordered && !client.smb() && op.purpose == Op::Purpose::application;
+  return in_order ? &client.lanes[op.file][op.owner - 1U] : nullptr;
+}
+
+/// Sends it, or lets it wait until its owner's earlier calls about the file have ended.
+void World::begin_call(std::size_t index) {
+  std::vector<std::size_t>* lane = lane_of(clients_[ops_[index].client], ops_[index]);
+  if (lane) {
+    lane->push_back(index);
+    if (lane->size() > 1) return;
+  }
+  send(index);
+}
+
+/// It has ended, or waits for a lock now: its owner goes on.
+void World::end_call(Client& client, const Op& op) {
+  std::vector<std::size_t>* lane = lane_of(client, op);
+  if (!lane) return;
+  auto place = std::ranges::find_if(*lane, [&](std::size_t other) { return &ops_[other] == &op; });
+  if (place == lane->end()) return;
+  const bool first = place == lane->begin();
+  lane->erase(place);
+  if (first && !lane->empty()) send(lane->front());
 }
 
 /// Its handle went away: its application has had an error.
@@ -46,7 +77,8 @@ bool World::orphaned(const Client& client, const Op& op) const {
 void World::send(std::size_t index) {
   Op& op = ops_[index];
   Client& client = clients_[op.client];
-  if (op.done || op.incarnation != client.incarnation || client.dead) return;
+  if (op.incarnation != client.incarnation || client.dead) return;
+  if (op.done) return end_call(client, op);
   if (orphaned(client, op)) return finish_op(client, op);
   if (client.cut) return client.outbox.push_back(index);
   op.request = RequestId{by_request_.size()};
@@ -84,7 +116,8 @@ void World::retry(std::size_t op, Nanos after) {
 
 /// Its end, however it came about.
 void World::finish_op(Client& client, Op& op) {
-  if (std::exchange(op.done, true)) return;
+  if (std::exchange(op.done, true)) return end_call(client, op);
+  end_call(client, op);
   const bool writes = op.kind == Op::Kind::access &&
                       (op.operation == Operation::write || op.operation == Operation::set_size);
   if (writes && client.writing[op.file] > 0) --client.writing[op.file];

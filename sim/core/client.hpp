@@ -91,6 +91,9 @@ struct Client {
   /// SMB: a lock was asked for on the file; from then on writes are not cached, because a lock that
   /// the client has itself may refuse them when they are flushed.
   std::array<bool, kFiles + 1> locked{};
+  /// NLM and NFSv4: what one owner asks about one file goes one after the other, as a thread does
+  /// it (and as the sequence ids of NFSv4.0 demand).
+  std::array<std::array<std::vector<std::size_t>, 2>, kFiles + 1> lanes{};
   std::vector<std::size_t> when_here;       ///< operations that wait for its return
   std::vector<std::size_t> outbox;          ///< cannot be sent now
   std::vector<std::size_t> inbox;           ///< messages that cannot be read now

@@ -186,7 +186,7 @@ class Expansion {
         if (is_nfs(protocol) && play_.one_in(4)) step.owner = 2;
         break;
       case Verb::downgrades: {
-        static constexpr Access to[] = {AccessBit::read, AccessBit::write, Access{}};
+        static constexpr Access to[] = {AccessBit::read, AccessBit::write};
         step.access = play_.pick(to);
         break;
       }

@@ -48,7 +48,7 @@ void World::on_reply(Client& client, Op& op, const Reply& reply) {
     case Status::later:
     case Status::grace:
       marks_.hit(reply.status == Status::grace ? mark::in_grace : mark::later);
-      if (!op.done) retry(index, kPutOff);
+      op.done ? end_call(client, op) : retry(index, kPutOff);
       return;
     case Status::unknown_client:
       marks_.hit(mark::unknown_client);
@@ -268,7 +268,7 @@ void World::on_lock(Client& client, Op& op, const Reply& reply) {
       held.exclusive &= ~units_of(op.range);
       submit(undo);
     }
-    return;
+    return end_call(client, op);
   }
   switch (reply.status) {
     case Status::ok:
@@ -279,11 +279,13 @@ void World::on_lock(Client& client, Op& op, const Reply& reply) {
     case Status::blocked:
       marks_.hit(op.queued ? mark::blocked_again : mark::blocked);
       op.queued = true;
+      end_call(client, op);
       return retry(index, kRepeatLock);
     case Status::denied:
       marks_.hit(mark::denied);
       if (!op.waiting || !client.nfs4()) return finish_op(client, op);
       op.queued = true;
+      end_call(client, op);
       return retry(index, kPoll);
     default:
       return finish_op(client, op);

@@ -70,6 +70,7 @@ void World::notice_restart(Client& client) {
   client.when_here.clear();
   client.outbox.clear();
   client.writing = {};
+  client.lanes = {};
   for (std::size_t i = 0; i < ops_.size(); ++i) {
     Op& op = ops_[i];
     if (op.client != index_of(client) || op.done || op.incarnation != client.incarnation) continue;
@@ -188,7 +189,7 @@ void World::reclaimed(Client& client) {
 void World::resume(Client& client) {
   client.presence = Presence::here;
   for (const std::size_t op : std::exchange(client.when_here, {})) {
-    if (!ops_[op].done) send(op);
+    begin_call(op);
   }
 }
 
@@ -227,6 +228,7 @@ void World::client_crashes(Client& client, bool for_good) {
   // Its memory is gone, its applications with it; the messages of its connections too.
   client.handles.clear();
   client.holdings.clear();
+  client.lanes = {};
   forget_beliefs(client);
   client.writing = {};
   client.when_here.clear();

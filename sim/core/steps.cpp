@@ -63,9 +63,7 @@ void World::befall(const Step& step) {
       for (const std::size_t message : std::exchange(client.inbox, {})) {
         agenda_.put(now(), {Due::Kind::to_client, step.who, client.incarnation, message});
       }
-      for (const std::size_t op : std::exchange(client.outbox, {})) {
-        if (!ops_[op].done) send(op);
-      }
+      for (const std::size_t op : std::exchange(client.outbox, {})) send(op);
       if (server_ && client.boot_seen != server_->boots()) {
         agenda_.put_after(client.latency, {Due::Kind::notice, step.who, client.incarnation, 0});
       }
@@ -153,6 +151,7 @@ void World::application(const Step& step) {
       const ClientId id = client.id;
       forget_beliefs(client);
       ++client.incarnation;  // what is under way concerns nobody any more
+      client.lanes = {};
       client.presence = Presence::away;
       client.id = {};
       return happen(ClientLeft{id, reason});
@@ -413,8 +412,12 @@ void World::path_operation(const Step& step, Client& client) {
       op.file = step.file;
       op.handle = handle_of(client, step.file, step.number);
       if (!client.nfs4() || op.handle < 0) return;
+      op.owner = client.handles[static_cast<std::size_t>(op.handle)].owner;
       op.access = step.access.without(AccessBit::remove);
       op.deny = step.deny.without(AccessBit::remove);
+      // It keeps the access that its locks need.
+      const PosixLocks& held = client.posix[step.file][op.owner - 1U];
+      if (op.access.empty() || (held.shared | held.exclusive) != 0) return;
       const int dirty = cache_for(client, step.file, op.handle, kRW);
       if (dirty >= 0) return flush(client, static_cast<std::size_t>(dirty), op);
       submit(op);

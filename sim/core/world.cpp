@@ -150,7 +150,7 @@ void World::carry_out(const Due& due) {
     return;
   }
   if (due.kind == Due::Kind::retry) {
-    if (!ops_[due.what].done) send(due.what);
+    send(due.what);
   } else if (due.kind == Due::Kind::notice) {
     notice_restart(client);
   } else {

@@ -92,6 +92,9 @@ class World : private Names {
   // ---- calls.cpp: from clients to the server
   std::size_t submit(Op op);
   void send(std::size_t op);
+  std::vector<std::size_t>* lane_of(Client& client, const Op& op);
+  void begin_call(std::size_t op);
+  void end_call(Client& client, const Op& op);
   void retry(std::size_t op, core::Nanos after);
   void finish_op(Client& client, Op& op);
   bool orphaned(const Client& client, const Op& op) const;
