@@ -122,6 +122,7 @@ void State::grant_open(const OpenRequested& event, Client& client, File& file, c
     count_open(*open, false);
     if (client.protocol == Protocol::nlm) {  // a SHARE replaces, an OPEN widens
       open->access = open->deny = {};
+      open->recorded_access = open->recorded_deny = {};  // also what could have been reclaimed
       open->asked.clear();
     }
     if (open->recovered) {

@@ -22,6 +22,7 @@ struct Grants : Judge {
     }
     Open& o = *open(id);
     if (o.recovered || !widens) o.access = o.deny = {}, o.parts.clear();
+    if (!widens && !reclaim) o.claim_access = o.claim_deny = {};
     o.recovered = false;
     o.reclaimed = o.reclaimed || reclaim;
     o.access = o.access | e.access;

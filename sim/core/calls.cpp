@@ -80,6 +80,14 @@ void World::send(std::size_t index) {
   if (op.incarnation != client.incarnation || client.dead) return;
   if (op.done) return end_call(client, op);
   if (orphaned(client, op)) return finish_op(client, op);
+  if (client.nfs4() && op.kind == Op::Kind::lock && op.handle >= 0) {
+    // Its kernel refuses a lock that the open does not allow, when that would change one it has.
+    const AccessBit needed = op.mode == LockMode::shared ? AccessBit::read : AccessBit::write;
+    const PosixLocks& held = client.posix[op.file][op.owner - 1U];
+    const bool has_some = ((held.shared | held.exclusive) & units_of(op.range)) != 0;
+    const Handle& through = client.handles[static_cast<std::size_t>(op.handle)];
+    if (has_some && !through.access.has(needed)) return finish_op(client, op);
+  }
   if (client.cut) return client.outbox.push_back(index);
   op.request = RequestId{by_request_.size()};
   by_request_.push_back(index);
@@ -121,7 +129,7 @@ void World::finish_op(Client& client, Op& op) {
   const bool writes = op.kind == Op::Kind::access &&
                       (op.operation == Operation::write || op.operation == Operation::set_size);
   if (writes && client.writing[op.file] > 0) --client.writing[op.file];
-  if (op.purpose == Op::Purpose::reclaim) reclaimed(client);
+  if (op.purpose == Op::Purpose::reclaim && !op.by_hand) reclaimed(client);
 }
 
 void World::arrive_at_server(const Due& due) {
@@ -285,63 +293,6 @@ EventBody World::event_of(Op& op, RequestId request) {
   event.patience = patience;
   event.policy = policy_;
   return event;
-}
-
-std::string World::tell_op(const Op& op) const {
-  const std::string on = " " + file_name(op.file);
-  const std::string range = " " + range_text(op.range);
-  const std::string again = op.purpose == Op::Purpose::reclaim ? "reclaim" : "";
-  switch (op.kind) {
-    case Op::Kind::arrive:
-      return "arrive";
-    case Op::Kind::complete:
-      return "say that it has reclaimed everything";
-    case Op::Kind::renew:
-      return "renew its lease";
-    case Op::Kind::callback_path:
-      return op.up ? "show its callback path" : "lose its callback path";
-    case Op::Kind::open:
-      return (again.empty() ? "open" : "reclaim its open of") + on + " for " +
-             core::name(op.access) + (op.deny.empty() ? "" : " deny " + core::name(op.deny)) +
-             (op.wish.flavour == Flavour::none
-                  ? ""
-                  : ", wishing " + std::string(core::name(op.wish.flavour)) + " " +
-                        core::name(op.wish.rights)) +
-             (op.overwriting ? ", overwriting it" : "");
-    case Op::Kind::close:
-    case Op::Kind::unshare:
-      return "close" + on;
-    case Op::Kind::downgrade:
-      return "downgrade" + on + " to " + core::name(op.access);
-    case Op::Kind::disposition:
-      return "delete" + on;
-    case Op::Kind::lock:
-      return (again.empty() ? "lock" : "reclaim") + on + range + " " +
-             std::string(core::name(op.mode)) + (op.waiting ? ", waiting" : "");
-    case Op::Kind::unlock:
-      return "unlock" + on + range;
-    case Op::Kind::test:
-      return "test" + on + range + " " + std::string(core::name(op.mode));
-    case Op::Kind::cancel_lock:
-      return "cancel its lock of" + on + range;
-    case Op::Kind::cancel_request:
-      return "cancel its request for" + on;
-    case Op::Kind::grant_answer:
-      return op.accepted ? "accept the grant" : "refuse the grant";
-    case Op::Kind::acknowledge:
-      return "acknowledge the break on" + on + " down to " + core::name(op.rights);
-    case Op::Kind::give_back:
-      return "give back its right on" + on;
-    case Op::Kind::access:
-      break;
-  }
-  std::string text(core::name(op.operation));
-  if (op.operation == Operation::read || op.operation == Operation::write) {
-    text = (op.purpose == Op::Purpose::flush ? "flush" : text) + on + range;
-  } else {
-    text += on;
-  }
-  return text + (op.other != op.file ? " over " + file_name(op.other) : "");
 }
 
 }  // namespace lockstep::sim

@@ -39,6 +39,7 @@ struct Handle {
   bool attributes = false;
   bool lazy = false;  ///< its application closed it; kept under the Handle right
   bool gone = false;
+  std::uint64_t boot = 1;  ///< the run of the server that granted it
 };
 
 /// A caching right and what is cached under it.
@@ -142,6 +143,7 @@ struct Op {
   core::LockMode mode = core::LockMode::exclusive;
   bool waiting = false, special = false, overwriting = false, attributes = false, remove = true;
   bool accepted = true, up = true;
+  bool by_hand = false;  ///< a reclaim that the script asks for
   bool done = false;
   bool queued = false;  ///< told `blocked`, or `denied` with its turn kept
   core::Access access, deny;

@@ -23,7 +23,29 @@ void World::happen(EventBody body) {
   tell_files();
 }
 
+/// What the checkers have to know of a step, whether or not it gets to its end.
+void World::take_note(const Effects& effects) {
+  for (const Effect& effect : effects) {
+    if (const auto* revoked = std::get_if<Revoked>(&effect)) {
+      marks_.hit(revoked->right ? mark::revoked : mark::state_expired);
+      if (revoked->right) {
+        revoked_.insert(revoked->right);
+      } else if (Client* client = client_of(revoked->client)) {
+        client->lost = true;
+      }
+    } else if (std::holds_alternative<GraceEnded>(effect)) {
+      marks_.hit(mark::grace_ends);
+      // Those who have not come back, or are not through, may have lost what they held.
+      for (Client& client : clients_) {
+        client.lost = client.lost || client.presence == Presence::reclaiming ||
+                      client.boot_seen != server_->boots();
+      }
+    }
+  }
+}
+
 void World::route(const Effects& effects) {
+  take_note(effects);
   std::size_t end = effects.size();
   const bool crashes = armed_.effect > 0 && effects.size() >= armed_.effect;
   if (crashes) end = armed_.effect - 1;
@@ -45,21 +67,12 @@ void World::route(const Effects& effects) {
       route(*granted);
     } else if (const auto* turn = std::get_if<NotifyLock>(&effect)) {
       route(*turn);
-    } else if (const auto* revoked = std::get_if<Revoked>(&effect)) {
-      route(*revoked);
     } else if (const auto* stop = std::get_if<StopNotifying>(&effect)) {
       notifying_.erase(stop->grant);
     } else if (std::holds_alternative<Parked>(effect)) {
       marks_.hit(mark::parked);
     } else if (std::holds_alternative<ConflictSeen>(effect)) {
       marks_.hit(mark::cross_family);
-    } else if (std::holds_alternative<GraceEnded>(effect)) {
-      marks_.hit(mark::grace_ends);
-      // Those who have not come back, or are not through, may have lost what they held.
-      for (Client& client : clients_) {
-        client.lost = client.lost || client.presence == Presence::reclaiming ||
-                      client.boot_seen != server_->boots();
-      }
     }
   }
   if (!crashes) return;
@@ -123,16 +136,6 @@ void World::route(const NotifyLock& effect) {
   }
 }
 
-void World::route(const Revoked& effect) {
-  if (effect.right) {
-    marks_.hit(mark::revoked);
-    revoked_.insert(effect.right);
-    return;
-  }
-  marks_.hit(mark::state_expired);
-  if (Client* client = client_of(effect.client)) client->lost = true;
-}
-
 Client* World::client_of(ClientId id) {
   for (Client& client : clients_) {
     if (client.id == id && id) return &client;
@@ -148,6 +151,7 @@ void World::message(std::uint8_t client, Effect effect, bool durable, bool callb
   made.incarnation = clients_[client].incarnation;
   made.callback = callback;
   made.batch = durable ? server_->newest_batch() : 0;
+  made.boot = server_->boots();
   made.effect = std::move(effect);
   if (made.batch > server_->durable_batch()) {
     marks_.hit(mark::waited_for_disk);

@@ -121,9 +121,13 @@ void World::finish() {
                   "all is healed since " + time_text(bound) + ", and " + what);
 
   if (options_.tell) tell("", "everybody closes everything");
-  for (Client& client : clients_) {
-    if (!client.dead || !client.id || client.nfs4()) continue;
-    happen(ClientLeft{client.id, LeaveReason::administrator});
+  for (const ClientView& known : server_->machine().clients()) {
+    const bool dead = std::ranges::any_of(clients_, [&](const Client& client) {
+      return client.dead && client.name == known.identity;
+    });
+    if (dead && !is_nfs4(known.protocol)) {
+      happen(ClientLeft{known.client, LeaveReason::administrator});
+    }
   }
   for (int round = 0; round < 40; ++round) {
     release_everything();
@@ -142,11 +146,12 @@ void World::finish() {
     }
   }
   for (Client& client : clients_) {
-    if (!client.id) continue;
-    const ClientId id = std::exchange(client.id, {});
+    client.id = {};
     ++client.incarnation;
     client.presence = Presence::away;
-    happen(ClientLeft{id, LeaveReason::destroyed});
+  }
+  for (const ClientView& known : server_->machine().clients()) {
+    happen(ClientLeft{known.client, LeaveReason::destroyed});
   }
   // Clients that are gone without a word have their courtesy; bars and back-offs fade.
   settle(now() + limits_.courtesy + lease_ + limits_.bar + limits_.regrant_backoff + kSecond);

@@ -38,10 +38,10 @@ void World::hear(Client& client, const Message& message) {
   // The reply to an earlier attempt, or to what nobody waits for any more.
   if (op.request != reply.request || op.incarnation != client.incarnation) return;
   if (client.nfs4()) client.lease_believed = std::max(client.lease_believed, op.sent + lease_);
-  on_reply(client, op, reply);
+  on_reply(client, op, reply, message.boot);
 }
 
-void World::on_reply(Client& client, Op& op, const Reply& reply) {
+void World::on_reply(Client& client, Op& op, const Reply& reply, std::uint64_t boot) {
   const auto index = by_request_[static_cast<std::size_t>(reply.request.value)];
   const Op::Purpose purpose = op.purpose;
   switch (reply.status) {
@@ -109,9 +109,10 @@ void World::on_reply(Client& client, Op& op, const Reply& reply) {
     tell(client, "hears " + std::string(core::name(reply.status)) + ": " + tell_op(op));
   }
   const bool refused = reply.status != Status::ok;
-  if (refused && purpose == Op::Purpose::reclaim && client.honest() && !client.lost && up_ &&
-      client.boot_seen == server_->boots() && server_->machine().in_grace() &&
-      client.presence == Presence::reclaiming && reply.status != Status::unknown_open) {
+  if (refused && purpose == Op::Purpose::reclaim && !op.by_hand && client.honest() &&
+      !client.lost && up_ && client.boot_seen == server_->boots() &&
+      server_->machine().in_grace() && client.presence == Presence::reclaiming &&
+      reply.status != Status::unknown_open) {
     throw Failure(FailureKind::assertion,
                   "the honest reclaim of " + client.name + " (" + tell_op(op) +
                       ") is refused: " + std::string(core::name(reply.status)));
@@ -121,7 +122,7 @@ void World::on_reply(Client& client, Op& op, const Reply& reply) {
       op.done = true;
       return on_arrived(client, reply);
     case Op::Kind::open:
-      return on_open(client, op, reply);
+      return on_open(client, op, reply, boot);
     case Op::Kind::lock:
       return on_lock(client, op, reply);
     case Op::Kind::access:
@@ -148,7 +149,7 @@ void World::on_reply(Client& client, Op& op, const Reply& reply) {
 
 // ---- Opens -------------------------------------------------------------------------------------
 
-void World::on_open(Client& client, Op& op, const Reply& reply) {
+void World::on_open(Client& client, Op& op, const Reply& reply, std::uint64_t boot) {
   const auto* body = std::get_if<OpenReply>(&reply.body);
   const bool again = op.purpose == Op::Purpose::reclaim;
   if (reply.status != Status::ok || !body) {
@@ -179,7 +180,13 @@ void World::on_open(Client& client, Op& op, const Reply& reply) {
   handle.access = handle.access | op.access;
   handle.deny = handle.deny | op.deny;
   handle.wish = op.wish;
-  if (body->right) {
+  handle.boot = boot;
+  // A delegation that went back while this reply was under way is gone (its ids are never reused).
+  const bool returned =
+      !client.smb() && std::ranges::any_of(client.holdings, [&](const Holding& h) {
+        return h.right == body->right && h.gone;
+      });
+  if (body->right && !returned) {
     auto held = std::ranges::find_if(client.holdings, [&](const Holding& holding) {
       return holding.right == body->right && !holding.gone;
     });
@@ -288,6 +295,14 @@ void World::on_lock(Client& client, Op& op, const Reply& reply) {
       end_call(client, op);
       return retry(index, kPoll);
     default:
+      if (again && !op.by_hand && !client.smb()) {
+        // What it cannot have back it lets go, so that nothing is left of a grant it never heard
+        // of.
+        Op undo = op;
+        undo.kind = Op::Kind::unlock;
+        undo.purpose = Op::Purpose::machine;
+        submit(undo);
+      }
       return finish_op(client, op);
   }
 }
@@ -338,6 +353,11 @@ void World::on_access(Client& client, Op& op, const Reply& reply) {
   if (op.purpose == Op::Purpose::flush) return flushed(client, op, reply);
   finish_op(client, op);
   const bool moved_data = op.operation == Operation::read || op.operation == Operation::write;
+  if (op.operation == Operation::set_size) {
+    for (Holding& cache : client.holdings) {
+      if (cache.file == op.file) cache.cached &= cache.dirty;
+    }
+  }
   if (reply.status != Status::ok || !moved_data) return;
   // What was read or written may be cached when the right is still there, and nothing of the same
   // client's is under way that could have overtaken it.
@@ -441,49 +461,6 @@ void World::on_acknowledged(Client& client, Op& op, const Reply& reply) {
     lower(holding, kNoRights);
   }
   finish_op(client, op);
-}
-
-// ---- In words ----------------------------------------------------------------------------------
-
-std::string World::tell_effect(const Effect& effect) const {
-  auto asked = [this](RequestId request) {
-    const Op& op = ops_[by_request_[static_cast<std::size_t>(request.value)]];
-    return std::pair{clients_[op.client].name, tell_op(op)};
-  };
-  if (const auto* reply = std::get_if<Reply>(&effect)) {
-    const auto [who, what] = asked(reply->request);
-    std::string text =
-        "answers " + who + " " + std::string(core::name(reply->status)) + " (" + what + ")";
-    if (const auto* open = std::get_if<OpenReply>(&reply->body); open && open->right) {
-      text += " with " + std::string(core::name(open->flavour)) + " " + core::name(open->rights);
-    }
-    if (const auto* holder = std::get_if<Holder>(&reply->body)) {
-      text += ", because of " + name_of(holder->client) + " " + range_text(holder->range);
-    }
-    return text;
-  }
-  if (const auto* parked = std::get_if<Parked>(&effect)) {
-    const auto [who, what] = asked(parked->request);
-    return "lets " + who + " wait (" + what + ")";
-  }
-  if (const auto* sent = std::get_if<SendBreak>(&effect)) {
-    return "breaks the " + std::string(core::name(sent->flavour)) + " of " + name_of(sent->client) +
-           " on " + file_of(sent->file) + " from " + core::name(sent->from) + " to " +
-           core::name(sent->to) + (sent->ack_required ? "" : ", no acknowledgment needed");
-  }
-  if (const auto* granted = std::get_if<NotifyGranted>(&effect)) {
-    return "calls " + name_of(granted->client) + ": granted " + file_of(granted->file) + " " +
-           range_text(granted->element.range);
-  }
-  if (const auto* turn = std::get_if<NotifyLock>(&effect)) {
-    return "tells " + name_of(turn->client) + " that it is its turn on " + file_of(turn->file);
-  }
-  if (const auto* revoked = std::get_if<Revoked>(&effect)) {
-    return revoked->right ? "revokes the right of " + name_of(revoked->client) + " on " +
-                                file_of(revoked->file)
-                          : "takes the state of " + name_of(revoked->client) + " away";
-  }
-  return std::holds_alternative<GraceEnded>(effect) ? "ends grace" : "";
 }
 
 }  // namespace lockstep::sim

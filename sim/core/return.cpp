@@ -103,7 +103,8 @@ void World::reclaim(Client& client) {
   std::vector<Op> opens;
   for (std::size_t i = 0; i < client.handles.size(); ++i) {
     Handle& handle = client.handles[i];
-    if (handle.gone) continue;
+    // A server that it could still reach may have granted this after the restart.
+    if (handle.gone || handle.boot == client.boot_seen) continue;
     Op op;
     op.kind = Op::Kind::open;
     op.file = handle.file;

@@ -349,7 +349,9 @@ void World::read(const Step& step, Client& client) {
   const Units units = units_of(step.range);
   if (holding >= 0) {
     Holding& cache = client.holdings[static_cast<std::size_t>(holding)];
-    if ((cache.cached & units) == units) return read_cached(client, cache, units);
+    // Not while something of its own is on the way to the file: the order would be anybody's guess.
+    const bool calm = client.writing[step.file] == 0;
+    if (calm && (cache.cached & units) == units) return read_cached(client, cache, units);
   }
   Op op = access_op(client, step.file, Operation::read, handle);
   op.range = step.range;
@@ -398,67 +400,6 @@ void World::write(const Step& step, Client& client) {
   submit(op);
 }
 
-void World::path_operation(const Step& step, Client& client) {
-  if (client.protocol == Protocol::nlm) return;
-  Operation operation = Operation::get_attributes;
-  bool by_handle = client.smb();
-  switch (step.verb) {
-    case Verb::truncates:
-      return write(step, client);
-    case Verb::downgrades: {
-      Op op;
-      op.kind = Op::Kind::downgrade;
-      op.client = step.who;
-      op.file = step.file;
-      op.handle = handle_of(client, step.file, step.number);
-      if (!client.nfs4() || op.handle < 0) return;
-      op.owner = client.handles[static_cast<std::size_t>(op.handle)].owner;
-      op.access = step.access.without(AccessBit::remove);
-      op.deny = step.deny.without(AccessBit::remove);
-      // It keeps the access that its locks need.
-      const PosixLocks& held = client.posix[step.file][op.owner - 1U];
-      if (op.access.empty() || (held.shared | held.exclusive) != 0) return;
-      const int dirty = cache_for(client, step.file, op.handle, kRW);
-      if (dirty >= 0) return flush(client, static_cast<std::size_t>(dirty), op);
-      submit(op);
-      return;
-    }
-    case Verb::deletes: {
-      Op op;
-      op.kind = Op::Kind::disposition;
-      op.client = step.who;
-      op.file = step.file;
-      op.handle = handle_of(client, step.file, step.number);
-      if (client.smb() && op.handle >= 0) submit(op);
-      return;
-    }
-    case Verb::chmods:
-      operation = Operation::set_attributes;
-      break;
-    case Verb::removes:
-      if (client.smb()) return;
-      operation = Operation::remove;
-      break;
-    case Verb::renames:
-      operation = Operation::rename_source;
-      break;
-    case Verb::links:
-      operation = Operation::link;
-      break;
-    default:
-      by_handle = false;  // a query by name
-  }
-  if (operation == Operation::remove && step.file == kDirectory) return;
-  int handle = by_handle ? handle_of(client, step.file, step.number) : -1;
-  if (by_handle && handle < 0) return;
-  Op op = access_op(client, step.file, operation, handle);
-  op.other = step.other;
-  if (operation == Operation::rename_source && step.file == kDirectory) {
-    op.operation = Operation::rename_ancestor;
-  }
-  submit(op);
-}
-
 void World::give_back(const Step& step, Client& client) {
   for (std::size_t i = 0; i < client.holdings.size(); ++i) {
     Holding& holding = client.holdings[i];
@@ -480,6 +421,7 @@ void World::claim(const Step& step, Client& client) {
   Op op;
   op.kind = Op::Kind::lock;
   op.purpose = Op::Purpose::reclaim;
+  op.by_hand = true;
   op.client = step.who;
   op.file = step.file;
   op.owner = step.owner;
@@ -487,7 +429,6 @@ void World::claim(const Step& step, Client& client) {
   op.mode = step.mode;
   if (client.nfs4()) op.handle = handle_of_owner(client, step.file, step.owner);
   if (client.nfs4() && op.handle < 0) return;
-  ++client.reclaims;
   submit(op);
 }
 

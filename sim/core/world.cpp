@@ -169,30 +169,6 @@ Outcome World::outcome() {
   return result;
 }
 
-// ---- Telling -----------------------------------------------------------------------------------
-
-std::string World::name_of(ClientId id) const {
-  for (const Client& client : clients_) {
-    if (client.id == id && id) return client.name;
-  }
-  return "somebody";
-}
-
-void World::tell(const std::string& column, std::string text) {
-  story_.moments.push_back({step_, now(), column, std::move(text)});
-}
-
-/// Says of each file who holds it, when that has changed.
-void World::tell_files() {
-  if (!options_.tell || !up_) return;
-  for (std::uint8_t file = 0; file <= kFiles; ++file) {
-    std::string text = holders(server_->machine().view(file_id(file)), *this);
-    if (holders_told_[file].empty() ? text == "nobody" : text == holders_told_[file]) continue;
-    tell(file_name(file), text);
-    holders_told_[file] = std::move(text);
-  }
-}
-
 void World::incoherent(const std::string& what) const {
   throw Failure(FailureKind::incoherence, what);
 }

@@ -30,6 +30,7 @@ struct Message {
   bool callback = false;    ///< travels on the callback path
   bool told_lost = false;   ///< no effect: "your state is gone"
   std::uint64_t batch = 0;  ///< must be on disk before it leaves
+  std::uint64_t boot = 0;   ///< the run of the server that sent it
   core::Effect effect;
 };
 
@@ -105,12 +106,12 @@ class World : private Names {
 
   // ---- effects.cpp: the server and what it wants done
   void happen(core::EventBody body);
+  void take_note(const core::Effects& effects);
   void route(const core::Effects& effects);
   void route(const core::Reply& reply);
   void route(const core::SendBreak& effect);
   void route(const core::NotifyGranted& effect);
   void route(const core::NotifyLock& effect);
-  void route(const core::Revoked& effect);
   void message(std::uint8_t client, core::Effect effect, bool durable, bool callback);
   void post(Message message);
   void release_held();
@@ -127,8 +128,8 @@ class World : private Names {
   // ---- replies.cpp: what clients make of what they hear
   void deliver(const Due& due);
   void hear(Client& client, const Message& message);
-  void on_reply(Client& client, Op& op, const core::Reply& reply);
-  void on_open(Client& client, Op& op, const core::Reply& reply);
+  void on_reply(Client& client, Op& op, const core::Reply& reply, std::uint64_t boot);
+  void on_open(Client& client, Op& op, const core::Reply& reply, std::uint64_t boot);
   void on_lock(Client& client, Op& op, const core::Reply& reply);
   void on_access(Client& client, Op& op, const core::Reply& reply);
   void on_acknowledged(Client& client, Op& op, const core::Reply& reply);

@@ -1,0 +1,128 @@
+// A run in words: what golden output, timeline and page are made of.
+#include "sim/core/world.hpp"
+
+namespace lockstep::sim {
+
+using namespace core;  // NOLINT
+
+std::string World::name_of(ClientId id) const {
+  for (const Client& client : clients_) {
+    if (client.id == id && id) return client.name;
+  }
+  return "somebody";
+}
+
+void World::tell(const std::string& column, std::string text) {
+  story_.moments.push_back({step_, now(), column, std::move(text)});
+}
+
+/// Says of each file who holds it, when that has changed.
+void World::tell_files() {
+  if (!options_.tell || !up_) return;
+  for (std::uint8_t file = 0; file <= kFiles; ++file) {
+    std::string text = holders(server_->machine().view(file_id(file)), *this);
+    if (holders_told_[file].empty() ? text == "nobody" : text == holders_told_[file]) continue;
+    tell(file_name(file), text);
+    holders_told_[file] = std::move(text);
+  }
+}
+
+std::string World::tell_effect(const Effect& effect) const {
+  auto asked = [this](RequestId request) {
+    const Op& op = ops_[by_request_[static_cast<std::size_t>(request.value)]];
+    return std::pair{clients_[op.client].name, tell_op(op)};
+  };
+  if (const auto* reply = std::get_if<Reply>(&effect)) {
+    const auto [who, what] = asked(reply->request);
+    std::string text =
+        "answers " + who + " " + std::string(core::name(reply->status)) + " (" + what + ")";
+    if (const auto* open = std::get_if<OpenReply>(&reply->body); open && open->right) {
+      text += " with " + std::string(core::name(open->flavour)) + " " + core::name(open->rights);
+    }
+    if (const auto* holder = std::get_if<Holder>(&reply->body)) {
+      text += ", because of " + name_of(holder->client) + " " + range_text(holder->range);
+    }
+    return text;
+  }
+  if (const auto* parked = std::get_if<Parked>(&effect)) {
+    const auto [who, what] = asked(parked->request);
+    return "lets " + who + " wait (" + what + ")";
+  }
+  if (const auto* sent = std::get_if<SendBreak>(&effect)) {
+    return "breaks the " + std::string(core::name(sent->flavour)) + " of " + name_of(sent->client) +
+           " on " + file_of(sent->file) + " from " + core::name(sent->from) + " to " +
+           core::name(sent->to) + (sent->ack_required ? "" : ", no acknowledgment needed");
+  }
+  if (const auto* granted = std::get_if<NotifyGranted>(&effect)) {
+    return "calls " + name_of(granted->client) + ": granted " + file_of(granted->file) + " " +
+           range_text(granted->element.range);
+  }
+  if (const auto* turn = std::get_if<NotifyLock>(&effect)) {
+    return "tells " + name_of(turn->client) + " that it is its turn on " + file_of(turn->file);
+  }
+  if (const auto* revoked = std::get_if<Revoked>(&effect)) {
+    return revoked->right ? "revokes the right of " + name_of(revoked->client) + " on " +
+                                file_of(revoked->file)
+                          : "takes the state of " + name_of(revoked->client) + " away";
+  }
+  return std::holds_alternative<GraceEnded>(effect) ? "ends grace" : "";
+}
+
+std::string World::tell_op(const Op& op) const {
+  const std::string on = " " + file_name(op.file);
+  const std::string range = " " + range_text(op.range);
+  const std::string again = op.purpose == Op::Purpose::reclaim ? "reclaim" : "";
+  switch (op.kind) {
+    case Op::Kind::arrive:
+      return "arrive";
+    case Op::Kind::complete:
+      return "say that it has reclaimed everything";
+    case Op::Kind::renew:
+      return "renew its lease";
+    case Op::Kind::callback_path:
+      return op.up ? "show its callback path" : "lose its callback path";
+    case Op::Kind::open:
+      return (again.empty() ? "open" : "reclaim its open of") + on + " for " +
+             core::name(op.access) + (op.deny.empty() ? "" : " deny " + core::name(op.deny)) +
+             (op.wish.flavour == Flavour::none
+                  ? ""
+                  : ", wishing " + std::string(core::name(op.wish.flavour)) + " " +
+                        core::name(op.wish.rights)) +
+             (op.overwriting ? ", overwriting it" : "");
+    case Op::Kind::close:
+    case Op::Kind::unshare:
+      return "close" + on;
+    case Op::Kind::downgrade:
+      return "downgrade" + on + " to " + core::name(op.access);
+    case Op::Kind::disposition:
+      return "delete" + on;
+    case Op::Kind::lock:
+      return (again.empty() ? "lock" : "reclaim") + on + range + " " +
+             std::string(core::name(op.mode)) + (op.waiting ? ", waiting" : "");
+    case Op::Kind::unlock:
+      return "unlock" + on + range;
+    case Op::Kind::test:
+      return "test" + on + range + " " + std::string(core::name(op.mode));
+    case Op::Kind::cancel_lock:
+      return "cancel its lock of" + on + range;
+    case Op::Kind::cancel_request:
+      return "cancel its request for" + on;
+    case Op::Kind::grant_answer:
+      return op.accepted ? "accept the grant" : "refuse the grant";
+    case Op::Kind::acknowledge:
+      return "acknowledge the break on" + on + " down to " + core::name(op.rights);
+    case Op::Kind::give_back:
+      return "give back its right on" + on;
+    case Op::Kind::access:
+      break;
+  }
+  std::string text(core::name(op.operation));
+  if (op.operation == Operation::read || op.operation == Operation::write) {
+    text = (op.purpose == Op::Purpose::flush ? "flush" : text) + on + range;
+  } else {
+    text += on;
+  }
+  return text + (op.other != op.file ? " over " + file_name(op.other) : "");
+}
+
+}  // namespace lockstep::sim
