@@ -24,7 +24,7 @@ struct Settings {
   std::size_t width = 150;
   bool no_model = false, no_invariants = false, no_coherence = false, thorough = false;
   bool once = false, explain = false, quiet = false, hashes = false, print = false;
-  bool marks = false, update = false;
+  bool marks = false, update = false, stop = false;
   SuiteSettings suite;
 };
 
@@ -135,6 +135,7 @@ int run_many(Settings settings) {
   campaign.hours = settings.hours;
   campaign.twice = !settings.once;
   campaign.progress = !settings.quiet;
+  campaign.stop_at_failure = settings.stop;
   if (!settings.corpus.empty()) campaign.seeds = read_corpus(settings.corpus, level);
   const auto dots = settings.seeds.find("..");
   try {
@@ -223,6 +224,7 @@ int run(int argc, char** argv) {
   app.add_option("--output", settings.output, "write the shrunk scenario to this file");
   app.add_flag("--thorough", settings.thorough, "compare whole states after every event");
   app.add_flag("--once", settings.once, "do not run each seed a second time");
+  app.add_flag("--stop", settings.stop, "at the first seed that fails");
   app.add_flag("--marks", settings.marks, "say how often each mark was hit");
   app.add_flag("--hashes", settings.hashes, "with --seed: print the hash after each step");
   app.add_flag("--print", settings.print, "with --seed: print the script, run nothing");

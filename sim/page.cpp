@@ -7,7 +7,7 @@ namespace lockstep::sim {
 
 namespace {
 
-std::string quoted(const std::string& text) {
+std::string json_text(const std::string& text) {
   std::string out = "\"";
   for (const char c : text) {
     if (c == '"' || c == '\\') {
@@ -127,25 +127,25 @@ std::string page(const std::string& title, const Script& script, const Outcome& 
       "<small>j, k: next and previous; n, p: by steps</small>"
       "</div></header><table><thead><tr><th>s</th>";
   for (const std::string& column : outcome.story.columns) {
-    out += "<th data-column=" + quoted(column) + ">" + column + "</th>";
+    out += "<th data-column=" + json_text(column) + ">" + column + "</th>";
   }
   out +=
       "</tr></thead><tbody></tbody></table>\n<details><summary>the script</summary><pre "
       "id=\"script\"></pre></details>\n<script>\nconst columns = [";
-  for (const std::string& column : outcome.story.columns) out += quoted(column) + ",";
+  for (const std::string& column : outcome.story.columns) out += json_text(column) + ",";
   out += "];\nconst moments = [\n";
   for (const Moment& moment : outcome.story.moments) {
     out += "[" + std::to_string(moment.step) + "," + std::to_string(moment.time / 1000) + "," +
-           quoted(moment.column) + "," + quoted(moment.text) + "],\n";
+           json_text(moment.column) + "," + json_text(moment.text) + "],\n";
   }
   std::string text = "level " + script.level + "\n";
   for (const Line& line : script.lines) text += line.text + "\n";
   const std::string found =
       outcome.found ? std::string(name(outcome.found->kind)) + ": " + outcome.found->what : "";
-  out += "];\ndocument.title = " + quoted(title) +
-         ";\ndocument.querySelector('h1').textContent = " + quoted(title) +
-         ";\ndocument.querySelector('#found').textContent = " + quoted(found) +
-         ";\ndocument.querySelector('#script').textContent = " + quoted(text) +
+  out += "];\ndocument.title = " + json_text(title) +
+         ";\ndocument.querySelector('h1').textContent = " + json_text(title) +
+         ";\ndocument.querySelector('#found').textContent = " + json_text(found) +
+         ";\ndocument.querySelector('#script').textContent = " + json_text(text) +
          ";\nconst failed = " + (outcome.found ? "true" : "false") + ";\n";
   return out + kProgram;
 }
