@@ -48,7 +48,7 @@ LOCKSTEP_MARK(revoked, sometimes, "a right is revoked");
 LOCKSTEP_MARK(lazy_close, sometimes, "a close that a client kept to itself comes with the break");
 // Caches.
 LOCKSTEP_MARK(read_cached, sometimes, "a read is served from a cache");
-LOCKSTEP_MARK(read_stale_allowed, sometimes, "a cache is read while its break is under way");
+LOCKSTEP_MARK(read_stale_allowed, reachable, "a cache is read while its break is under way");
 LOCKSTEP_MARK(wrote_cached, sometimes, "a write stays in a cache");
 LOCKSTEP_MARK(flushed_for_break, sometimes, "dirty data is flushed before an acknowledgment");
 LOCKSTEP_MARK(dirty_lost_told, sometimes, "dirty data is lost, and its client is told");
