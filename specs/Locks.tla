@@ -10,7 +10,9 @@
 (*                                                                         *)
 (*   held[o]   the ranges of owner o (see Ranges)                          *)
 (*   queue     who waits, in order of arrival; `told` marks an NFSv4       *)
-(*             waiter whose turn came and for whom the range is kept       *)
+(*             waiter whose turn came and for whom the range is kept;      *)
+(*             `waits` are the holders of caching rights whose breaks it   *)
+(*             waits for first (Lockstep; here there are none)             *)
 (*   calls     NLM_GRANTED calls that have no answer yet, each with what   *)
 (*             its grant changed (`undo`: what a refusal puts back)        *)
 (***************************************************************************)
@@ -56,7 +58,8 @@ Event ==
 -----------------------------------------------------------------------------
 (* The conflict relation.                                                  *)
 
-Waiter(e) == [owner |-> e.owner, first |-> e.first, last |-> e.last, kind |-> e.kind, told |-> FALSE]
+Waiter(e) == [owner |-> e.owner, first |-> e.first, last |-> e.last, kind |-> e.kind,
+              told |-> FALSE, waits |-> {}]
 SameRequest(w, e) == w.owner = e.owner /\ SameRange(w, e) /\ w.kind = e.kind
 Clash(v, w) == v.owner # w.owner /\ Overlap(v, w) /\ Contrary(v.kind, w.kind)
 
@@ -83,14 +86,16 @@ WaitsFor(s, w, n) == Holders(s, w) \cup Before(s, w, n)
 Calling(s, w) == \E c \in s.calls : c.owner = w.owner /\ Overlap(c, w)
 
 CanGo(s, i) == LET w == s.queue[i] IN
-  ~w.told /\ ~InOwnWay(s, w) /\ ~Calling(s, w) /\ WaitsFor(s, w, i - 1) = {}
+  /\ ~w.told /\ w.waits = {}
+  /\ ~InOwnWay(s, w) /\ ~Calling(s, w) /\ WaitsFor(s, w, i - 1) = {}
 
 -----------------------------------------------------------------------------
 (* The wait-for graph, over owners.  No owner waits for itself here: an    *)
 (* SMB open that is in its own way can still be unlocked by its client.    *)
 
+ForLocks(w) == ~w.told /\ w.waits = {}        \* breaks have deadlines: no edges
 Edges(s) == UNION {{<<s.queue[i].owner, p>> : p \in WaitsFor(s, s.queue[i], i - 1)} :
-                     i \in {i \in DOMAIN s.queue : ~s.queue[i].told}}
+                     i \in {i \in DOMAIN s.queue : ForLocks(s.queue[i])}}
 
 RECURSIVE Reach(_, _)
 Reach(edges, from) ==
@@ -98,7 +103,7 @@ Reach(edges, from) ==
   IN  IF next = from THEN from ELSE Reach(edges, next)
 
 OnCycle(s, edges, i) == LET w == s.queue[i] IN
-  ~w.told /\ w.owner \in Reach(edges, WaitsFor(s, w, i - 1))
+  ForLocks(w) /\ w.owner \in Reach(edges, WaitsFor(s, w, i - 1))
 
 Youngest(is) == CHOOSE i \in is : \A j \in is : j <= i
 Earliest(is) == CHOOSE i \in is : \A j \in is : i <= j

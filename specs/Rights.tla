@@ -104,13 +104,15 @@ Clashes(c, d) == Access[c] \cap Deny[d] # {} \/ Access[d] \cap Deny[c] # {}
 DenyClash(s, q) == \E d \in Clients : s.opens[d] > 0 /\
   CASE IsOpen(q) -> (d # q.client \/ s.opens[d] > 0) /\ Clashes(q.client, d)
     [] q.what = "remove" \/ (q.what = "rename" /\ IsSmb(q.client)) ->
-         d # q.client /\ "remove" \in Deny[d]
+         (d # q.client \/ s.opens[d] > 1) /\ "remove" \in Deny[d]
     [] OTHER -> FALSE
 
-(* The rights in the way and their cells.  After a clash of deny modes     *)
-(* only rights with H count: a cached handle may go.                       *)
+(* The rights in the way and their cells: of others, and a level II oplock *)
+(* of its own where it writes or locks.  After a clash of deny modes only  *)
+(* rights with H count: a cached handle may go.                            *)
 InTheWay(s, q, cause, clash) ==
-  {d \in Clients \ {q.client} :
+  {d \in Clients :
+     /\ d # q.client \/ Cell(cause, Flavour[d], s.right[d]).own_too
      /\ Cell(cause, Flavour[d], s.right[d]).how # "keep"
      /\ clash => "H" \in s.right[d]}
 
@@ -232,13 +234,9 @@ RightAfter(s, c, wish) ==
 
 BarsAfter(s, q) == {b \in s.bars : ~(b.client = q.client /\ b.cause = CauseOf(q))}
 
-(* Level II oplocks are broken by their holder's own write and lock.       *)
-OwnToo(s, q) == Cell(CauseOf(q), Flavour[q.client], s.right[q.client]).own_too
-
 Go(s, q) ==
   LET c == q.client
-      t == [s EXCEPT !.bars = BarsAfter(s, q),
-                     !.right[c] = IF OwnToo(s, q) THEN {} ELSE @]
+      t == [s EXCEPT !.bars = BarsAfter(s, q)]
   IN  CASE IsOpen(q) ->
              [t EXCEPT !.right[c] = RightAfter(t, c, q.wish),
                        !.opens[c] = @ + 1,
@@ -247,8 +245,7 @@ Go(s, q) ==
         [] q.what = "lock" -> [t EXCEPT !.lock[c] = TRUE]
         [] OTHER -> [t EXCEPT !.inflight = @ \cup {[client |-> c, what |-> q.what]}]
 
-Told(s, q) == (IF OwnToo(s, q) THEN <<[what |-> "break", client |-> q.client, to |-> {}, ack |-> FALSE]>>
-               ELSE <<>>) \o <<Reply(q.client, q.what, "ok")>>
+Told(q) == <<Reply(q.client, q.what, "ok")>>
 
 -----------------------------------------------------------------------------
 (* Waking: of those who wait for nothing any more, the earliest is judged  *)
@@ -271,7 +268,7 @@ Settle(s, out) ==
            IN  CASE j.verdict = "break"  -> Settle([t EXCEPT !.queue[i].waits = j.waits], sent)
                  [] j.verdict = "locked" -> Settle(t, sent)      \* begins breaks, stays
                  [] j.verdict = "go"     -> LET u == [t EXCEPT !.queue = Without(@, i)]
-                                            IN  Settle(Go(u, q), sent \o Told(u, q))
+                                            IN  Settle(Go(u, q), sent \o Told(q))
                  [] OTHER -> Settle([t EXCEPT !.queue = Without(@, i)],
                                     Append(sent, Reply(q.client, q.what, j.verdict)))
 
@@ -298,7 +295,7 @@ Asked(s, q) ==
              ELSE \* a break that began lets its holder's own lock requests pass
                Settle([t EXCEPT !.queue = Append(@, [q EXCEPT !.waits = j.waits])],
                       Append(sent, [what |-> "parked", client |-> q.client]))
-        [] j.verdict = "go" -> LET u == Go(t, q) IN Settle(u, sent \o Told(t, q))
+        [] j.verdict = "go" -> LET u == Go(t, q) IN Settle(u, sent \o Told(q))
         [] OTHER -> Settle(t, Append(sent, Reply(q.client, q.what, j.verdict)))
 
 Say(s, c, status) == [state |-> s, out |-> <<Reply(c, "event", status)>>]
@@ -422,6 +419,7 @@ Become(s) ==
 (* works through an open.                                                  *)
 Fair(s, e) ==
   CASE e.type = "OpenRequested"   -> ~Busy(s, e.client) /\ s.opens[e.client] < opens_max
+                                     /\ (e.overwrite => s.opens[e.client] = 0)
     [] e.type = "AccessRequested" -> ~(\E a \in s.inflight : a.client = e.client)
                                      /\ ~(\E i \in DOMAIN s.queue : s.queue[i].client = e.client /\ s.queue[i].what # "lock")
                                      /\ (IsSmb(e.client) => s.opens[e.client] > 0)

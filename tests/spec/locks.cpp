@@ -71,7 +71,8 @@ class Locks : public Translator {
     }
     std::vector<Value> queue, calls;
     for (const WaiterView& waiter : file().waiters) {
-      queue.push_back(with(waiter_value(waiter), {{"told", waiter.told}}));
+      queue.push_back(
+          with(waiter_value(waiter), {{"told", waiter.told}, {"waits", Value::set({})}}));
     }
     for (const GrantView& grant : file().grants) {
       calls.push_back(

@@ -1,7 +1,11 @@
 // spec_replay MODULE [MACHINE...] < dump: replays one dump of TLC through machines (core and model,
 // if none is named) and prints what it saw. Exit status: 0 everything agrees, 1 not, 2 usage.
+//
+// spec_replay record MODULE SEED TRACES EVENTS: random runs of the core as a TLA+ module, for
+// specs/trace: one line <<event, what was said, and after every eighth event the state>>.
 #include <iostream>
 
+#include "tests/spec/random_events.hpp"
 #include "tests/spec/replay.hpp"
 
 namespace {
@@ -22,9 +26,34 @@ void print(std::string_view machine, const Tally& tally, const Translator& trans
     std::cout << machine << " status " << status << ' ' << count << '\n';
 }
 
+void record(const std::string& module, std::uint64_t seed, int traces, int events) {
+  const Value scene = random_scene(module);
+  std::cout << "---- MODULE Recorded ----\nScene == " << show(scene) << "\nTraces == <<\n";
+  for (int trace = 0; trace < traces; ++trace) {
+    Dice dice(seed + static_cast<std::uint64_t>(trace));
+    const auto translator = make_translator(module, make_subject("core"));
+    translator->begin(scene);
+    std::cout << (trace == 0 ? "<<" : ",\n<<");
+    for (int i = 0; i < events; ++i) {
+      const Value event = random_event(module, scene, translator->view(), dice);
+      const Value said = translator->happen(event);
+      std::cout << (i == 0 ? "" : ",\n") << "[event |-> " << show(event) << ", said |-> "
+                << show(said);
+      if (i % 8 == 7) std::cout << ", view |-> " << show(translator->view());
+      std::cout << ']';
+    }
+    std::cout << ">>";
+  }
+  std::cout << ">>\n====\n";
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (argc == 6 && std::string_view(argv[1]) == "record") {
+    record(argv[2], std::stoull(argv[3]), std::stoi(argv[4]), std::stoi(argv[5]));
+    return 0;
+  }
   std::vector<std::string> names(argv + std::min(argc, 2), argv + argc);
   if (names.empty()) names = {"core", "model"};
   std::vector<std::unique_ptr<Translator>> owned;

@@ -85,7 +85,8 @@ class RightsModule : public Translator {
       return told(apply(RequestCancelled{{~std::uint64_t{0}}}), {});
     }
     const RequestId request = next_request();
-    if (type == "OpenClosed") return told(apply(OpenClosed{request, open_of(who)}), {request, who});
+    if (type == "OpenClosed")
+      return told(apply(OpenClosed{request, newest_open_of(who)}), {request, who});
     if (type == "RightReturned") {
       RightId right;
       for (const RightView& view : file().rights) {
@@ -273,6 +274,15 @@ class RightsModule : public Translator {
       if (view.client == client(who)) return view.open;
     }
     return {};
+  }
+
+  /// Its lock belongs to its first open, and so lives as long as any.
+  OpenId newest_open_of(const std::string& who) const {
+    OpenId newest;
+    for (const OpenView& view : file().opens) {
+      if (view.client == client(who)) newest = view.open;
+    }
+    return newest;
   }
 
   Value open(const Value& event, const std::string& who) {

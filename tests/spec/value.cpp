@@ -74,7 +74,7 @@ class Reader {
     throw std::runtime_error("no value at " + std::to_string(at_) + " of " + std::string(text_));
   }
   void space() {
-    while (at_ < text_.size() && text_[at_] == ' ') ++at_;
+    while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\n')) ++at_;
   }
   bool take(std::string_view word) {
     space();

@@ -1,0 +1,20 @@
+------------------------------ MODULE MCLockstep ------------------------------
+(* Constants and probes for Lockstep.                                      *)
+EXTENDS LockstepProperties, Probing
+
+(* s, t: SMB with leases; v: NFSv4 with delegations; n: NFSv3 and NLM.     *)
+Kinds   == [c \in Clients |-> CASE c \in {"s", "t"} -> "lease" [] c = "v" -> "delegation"
+                                [] c = "n" -> "none"]
+MayAll  == [c \in Clients |-> {"read", "write"}]
+DenyNothing == [c \in Clients |-> {}]
+Few     == {{"R", "H"}, {"R", "W"}}
+
+Probes ==
+  /\ Probe(1, "P_NobodyWaitsForBreak", P_NobodyWaitsForBreak)
+  /\ Probe(2, "P_NobodyWaitsForLock", P_NobodyWaitsForLock)
+  /\ Probe(3, "P_NoWriteRight", P_NoWriteRight)
+  /\ Probe(4, "P_NoLockBesideRight", P_NoLockBesideRight)
+  /\ Probe(5, "P_NoGrace", P_NoGrace)
+  /\ Probe(6, "P_NobodyReclaims", P_NobodyReclaims)
+  /\ Probe(7, "P_NoSmbLock", P_NoSmbLock)
+=============================================================================
