@@ -151,5 +151,10 @@ Do(e) == LET t == Step(State, e) IN
   IF Fair(State, e) /\ L!Bounded(t.state.locks) THEN Become(t.state) ELSE FALSE
 Next  == \E e \in Event : Do(e)
 Spec  == Init /\ [][Next]_vars
-View  == [held |-> locks.held, right |-> rights.right, brk |-> rights.brk, phase |-> phase]
+(* The unified view: every lock, right, open and waiter of every family.   *)
+View == [locks   |-> UNION {{<<c, l>> : l \in locks.held[c]} : c \in Clients},
+         rights  |-> {<<c, rights.right[c]>> : c \in {c \in Clients : rights.right[c] # {}}},
+         opens   |-> UNION {{<<c, n>> : n \in 1 .. rights.opens[c]} : c \in Clients},
+         waiters |-> {<<locks.queue[i].owner, "lock", i>> : i \in DOMAIN locks.queue}
+                       \cup {<<rights.queue[i].client, "access", i>> : i \in DOMAIN rights.queue}]
 =============================================================================

@@ -41,6 +41,18 @@ HolderPasses == \A i \in DOMAIN locks.queue : locks.queue[i].owner \notin locks.
 (* 21. OneGrace. Whatever is unclaimed keeps all families in grace.        *)
 OneGrace == unclaimed # {} => phase = "grace"
 
+(* 46. ViewComplete. Whatever anybody has or waits for is in the view,     *)
+(* once, whatever its family.                                              *)
+RECURSIVE Sum(_, _)
+Sum(Of(_), cs) == IF cs = {} THEN 0
+                  ELSE LET c == CHOOSE c \in cs : TRUE IN Of(c) + Sum(Of, cs \ {c})
+ViewComplete ==
+  LET Locked(c) == Cardinality(locks.held[c])
+      Opened(c) == rights.opens[c]
+  IN  /\ Cardinality(View.locks) = Sum(Locked, Clients) /\ Cardinality(View.opens) = Sum(Opened, Clients)
+      /\ \A c \in Clients : rights.right[c] # {} => <<c, rights.right[c]>> \in View.rights
+      /\ Cardinality(View.waiters) = Len(locks.queue) + Len(rights.queue)
+
 -----------------------------------------------------------------------------
 (* Steps: s before, e the event, t = Step(s, e).                           *)
 Grown(s, t) == {c \in Clients : ~(t.state.locks.held[c] \subseteq s.locks.held[c])}

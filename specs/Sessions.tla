@@ -17,6 +17,9 @@
 (*   state     one stateid: the server's seqid and the client's copy       *)
 (*   hosts     NSM: the state number last acted upon, whether locks are    *)
 (*             held since; incarnation: of the client, confirmed or not    *)
+(*   smb       one CreateGuid: whether its open is there and how often it  *)
+(*             was opened; of that open the entry of LockSequence: the     *)
+(*             number last acted upon, and how many locks it has           *)
 (***************************************************************************)
 EXTENDS Integers, FiniteSets, Sequences, TLC
 
@@ -24,9 +27,10 @@ CONSTANTS Bodies,              \* different requests
           SeqMax,              \* sequence numbers are 0 .. SeqMax, then 0 again
           states_max           \* bound on stateid seqids and host states
 
-VARIABLES slot, client, network, stateid, hosts
-vars == <<slot, client, network, stateid, hosts>>
-State == [slot |-> slot, client |-> client, network |-> network, stateid |-> stateid, hosts |-> hosts]
+VARIABLES slot, client, network, stateid, hosts, smb
+vars == <<slot, client, network, stateid, hosts, smb>>
+State == [slot |-> slot, client |-> client, network |-> network, stateid |-> stateid, hosts |-> hosts,
+          smb |-> smb]
 
 Next1(n) == IF n = SeqMax THEN 0 ELSE n + 1
 Request(q, b, c) == [seq |-> q, body |-> b, cached |-> c]
@@ -43,7 +47,9 @@ Event ==
   \cup {[type |-> "StateChanged"], [type |-> "ReplyLost"]}
   \cup {[type |-> "StateidUsed", seqid |-> n] : n \in 0 .. states_max}
   \cup {[type |-> "HostRebooted", state |-> n] : n \in 1 .. states_max}
-  \cup {[type |-> t] : t \in {"LockRequested", "ClientRestarted", "SessionCreated"}}
+  \cup {[type |-> t] : t \in {"LockRequested", "ClientRestarted", "SessionCreated", "OpenClosed"}}
+  \cup {[type |-> "CreateArrived", replay |-> r] : r \in BOOLEAN}
+  \cup {[type |-> "SmbLockArrived", number |-> n] : n \in 1 .. 2}
 
 -----------------------------------------------------------------------------
 (* SEQUENCE on one slot.  An error of SEQUENCE changes nothing.            *)
@@ -114,6 +120,17 @@ LockRequested(s) == Say([s EXCEPT !.hosts.locked = TRUE], "granted")
 ClientRestarted(s) == Say([s EXCEPT !.hosts.unconfirmed = TRUE], "unconfirmed")
 SessionCreated(s)  == Say([s EXCEPT !.hosts.unconfirmed = FALSE, !.hosts.locked = FALSE], "confirmed")
 
+(* SMB: a CREATE that is replayed finds the open of its CreateGuid, the     *)
+(* same guid without the replay flag is an error; a LOCK with the number    *)
+(* that its entry has is done already.                                     *)
+CreateArrived(s, replay) ==
+  IF ~s.smb.there THEN Say([s EXCEPT !.smb = [there |-> TRUE, opened |-> @.opened + 1, last |-> 0, locks |-> 0]],
+                           "opened")
+  ELSE Say(s, IF replay THEN "same_open" ELSE "duplicate")
+SmbLockArrived(s, n) ==
+  IF n = s.smb.last THEN Say(s, "locked") ELSE Say([s EXCEPT !.smb.last = n, !.smb.locks = @ + 1], "locked")
+OpenClosed(s) == Say([s EXCEPT !.smb = [@ EXCEPT !.there = FALSE, !.last = 0, !.locks = 0]], "closed")
+
 Step(s, e) ==
   CASE e.type = "ClientSent"      -> ClientSent(s, e.body, e.cached)
     [] e.type = "ClientResent"    ->
@@ -129,6 +146,9 @@ Step(s, e) ==
     [] e.type = "LockRequested"   -> LockRequested(s)
     [] e.type = "ClientRestarted" -> ClientRestarted(s)
     [] e.type = "SessionCreated"  -> SessionCreated(s)
+    [] e.type = "CreateArrived"   -> CreateArrived(s, e.replay)
+    [] e.type = "SmbLockArrived"  -> SmbLockArrived(s, e.number)
+    [] e.type = "OpenClosed"      -> OpenClosed(s)
 
 Fair(s, e) ==
   CASE e.type = "ClientSent"      -> ~s.client.waiting
@@ -138,6 +158,8 @@ Fair(s, e) ==
     [] e.type = "ReplyArrived"    -> s.client.waiting /\ e.seq = s.client.seq
     [] e.type \in {"StateChanged", "ReplyLost"} -> s.stateid.server < states_max
     [] e.type = "SessionCreated"  -> s.hosts.unconfirmed
+    [] e.type = "CreateArrived"   -> s.smb.opened < states_max
+    [] e.type \in {"SmbLockArrived", "OpenClosed"} -> s.smb.there /\ s.smb.locks < states_max
     [] OTHER                      -> TRUE
 
 (* Executions are counted modulo what is compared: a model bound.          *)
@@ -149,8 +171,9 @@ Init == /\ slot = [seq |-> 0, body |-> NoBody, cached |-> FALSE, status |-> "idl
         /\ network = {}
         /\ stateid = [server |-> 0, client |-> 0]
         /\ hosts = [state |-> 0, locked |-> FALSE, unconfirmed |-> FALSE]
+        /\ smb = [there |-> FALSE, opened |-> 0, last |-> 0, locks |-> 0]
 Become(s) == slot' = s.slot /\ client' = s.client /\ network' = s.network
-             /\ stateid' = s.stateid /\ hosts' = s.hosts
+             /\ stateid' = s.stateid /\ hosts' = s.hosts /\ smb' = s.smb
 Do(e) == IF Fair(State, e) THEN Become(Bounded(Step(State, e).state)) ELSE FALSE
 Next  == \E e \in Event : Do(e)
 Spec  == Init /\ [][Next]_vars
@@ -184,12 +207,19 @@ NotifyOnce(s, e, t) == e.type = "HostRebooted" /\ e.state = s.hosts.state => t.s
 StateDropAtConfirm(s, e, t) == s.hosts.locked /\ ~t.state.hosts.locked =>
   e.type \in {"SessionCreated", "HostRebooted"}
 
+(* 29. Smb2Replay. What is replayed finds the first result and does        *)
+(* nothing: neither an open nor a lock is made twice.                      *)
+Smb2Replay(s, e, t) ==
+  /\ e.type = "CreateArrived" /\ s.smb.there =>
+       t.state = s /\ t.reply = IF e.replay THEN "same_open" ELSE "duplicate"
+  /\ e.type = "SmbLockArrived" /\ e.number = s.smb.last => t.state = s /\ t.reply = "locked"
 Good(name, holds, s, e, t) == holds \/ Assert(FALSE, <<name, e, t>>)
 CheckedStep(e) == LET t == Step(State, e) IN
   IF /\ Good("SlotOrder", SlotOrder(State, e, t), State, e, t)
      /\ Good("SameReply", SameReply(State, e, t), State, e, t)
      /\ Good("StateidMonotone", StateidMonotone(State, e, t), State, e, t)
      /\ Good("NotifyOnce", NotifyOnce(State, e, t), State, e, t)
+     /\ Good("Smb2Replay", Smb2Replay(State, e, t), State, e, t)
      /\ Good("StateDropAtConfirm", StateDropAtConfirm(State, e, t), State, e, t)
   THEN Become(Bounded(t.state)) ELSE FALSE
 CheckedNext == \E e \in {e \in Event : Fair(State, e)} : CheckedStep(e)
@@ -203,5 +233,6 @@ P_NoDelay      == "delay" \notin Replies
 P_NoUncached   == "retry_uncached_rep" \notin Replies
 P_NoWrap       == ~(slot.seq = 0 /\ slot.body # NoBody)
 P_NoOldStateid == "old_stateid" \notin Replies
+P_NoSmbReplay  == "same_open" \notin Replies
 P_NoRepeatedNotify == ~(hosts.locked /\ hosts.state # 0)
 =============================================================================

@@ -7,7 +7,8 @@ SlotsOnly  == \E e \in {e \in Event : e.type \in {"ClientSent", "ClientResent", 
                 "SequenceArrived", "RequestFinished", "ReplyArrived"} /\ Fair(State, e)} :
                 CheckedStep(e)
 BesideOnly == \E e \in {e \in Event : e.type \in {"StateChanged", "ReplyLost", "StateidUsed",
-                "HostRebooted", "LockRequested", "ClientRestarted", "SessionCreated"} /\ Fair(State, e)} :
+                "HostRebooted", "LockRequested", "ClientRestarted", "SessionCreated",
+                "CreateArrived", "SmbLockArrived", "OpenClosed"} /\ Fair(State, e)} :
                 CheckedStep(e)
 
 Probes ==
@@ -19,4 +20,5 @@ Probes ==
   /\ Probe(6, "P_NoWrap", P_NoWrap)
   /\ Probe(7, "P_NoOldStateid", P_NoOldStateid)
   /\ Probe(8, "P_NoRepeatedNotify", P_NoRepeatedNotify)
+  /\ Probe(9, "P_NoSmbReplay", P_NoSmbReplay)
 =============================================================================
