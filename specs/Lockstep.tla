@@ -32,7 +32,7 @@ L == INSTANCE Locks WITH Owner <- Clients, Protocol <- Family, Client <- [c \in 
        ZeroLengths <- FALSE, stack_max <- 1,
        held <- locks.held, queue <- locks.queue, calls <- locks.calls
 R == INSTANCE Rights WITH Overwrites <- {FALSE},
-       opens <- rights.opens, right <- rights.right, brk <- rights.brk, acked <- rights.acked,
+       opens <- rights.opens, right <- rights.right, brk <- rights.brk, need <- rights.need, acked <- rights.acked,
        clock <- rights.clock, lock <- rights.lock, inflight <- rights.inflight,
        queue <- rights.queue, bars <- rights.bars, backoff <- rights.backoff
 
@@ -100,7 +100,7 @@ RightStep(s, e) ==
 
 (* A restart: what NFS clients hold is on record, everything else is gone. *)
 Fresh(f) == [f EXCEPT !.opens = [c \in Clients |-> 0], !.right = [c \in Clients |-> {}],
-               !.brk = [c \in Clients |-> R!None], !.acked = [c \in Clients |-> R!None],
+               !.brk = [c \in Clients |-> R!None], !.need = [c \in Clients |-> R!None], !.acked = [c \in Clients |-> R!None],
                !.clock = <<>>, !.inflight = {}, !.queue = <<>>, !.bars = {}, !.backoff = FALSE]
 Restarted(s) ==
   LET held == [c \in Clients |-> IF IsSmb(c) THEN {} ELSE s.locks.held[c]]
@@ -141,7 +141,7 @@ Fair(s, e) ==
 Nothing == [c \in Clients |-> {}]
 Init == /\ locks = [held |-> Nothing, queue |-> <<>>, calls |-> {}]
         /\ rights = [opens |-> [c \in Clients |-> 0], right |-> Nothing,
-                     brk |-> [c \in Clients |-> R!None], acked |-> [c \in Clients |-> R!None],
+                     brk |-> [c \in Clients |-> R!None], need |-> [c \in Clients |-> R!None], acked |-> [c \in Clients |-> R!None],
                      clock |-> <<>>, lock |-> [c \in Clients |-> FALSE], inflight |-> {},
                      queue |-> <<>>, bars |-> {}, backoff |-> FALSE]
         /\ phase = "normal" /\ unclaimed = {} /\ restarts = 0

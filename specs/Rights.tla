@@ -16,6 +16,8 @@
 (*                                                                         *)
 (*   opens[c]   how many opens of c are in effect                          *)
 (*   right[c]   what c may cache; brk[c] what its break leaves, or None    *)
+(*   need[c]    what the break leaves in the end: its target, or less when *)
+(*              an SMB open came later and needs more of it                *)
 (*   acked[c]   what c acknowledged while writes of its own are still in   *)
 (*              flight (it flushes and acknowledges without waiting for    *)
 (*              the replies): the break ends with the last of them         *)
@@ -41,10 +43,10 @@ CONSTANTS
 
 None == {"no break"}     \* a set, so that TLC can compare it with rights
 
-VARIABLES opens, right, brk, acked, clock, lock, inflight, queue, bars, backoff
-vars == <<opens, right, brk, acked, clock, lock, inflight, queue, bars, backoff>>
+VARIABLES opens, right, brk, need, acked, clock, lock, inflight, queue, bars, backoff
+vars == <<opens, right, brk, need, acked, clock, lock, inflight, queue, bars, backoff>>
 
-State == [opens |-> opens, right |-> right, brk |-> brk, acked |-> acked, clock |-> clock, lock |-> lock,
+State == [opens |-> opens, right |-> right, brk |-> brk, need |-> need, acked |-> acked, clock |-> clock, lock |-> lock,
           inflight |-> inflight, queue |-> queue, bars |-> bars, backoff |-> backoff]
 
 IsSmb(c) == Flavour[c] \in {"lease", "oplock"}
@@ -143,6 +145,7 @@ Judge(s, q, n) ==
   IN  [begin   |-> {d \in there : s.brk[d] = None},
        cause   |-> cause,
        waits   |-> waits,
+       steps   |-> IF IsOpen(q) /\ IsSmb(q.client) THEN waits ELSE {},
        verdict |-> IF waits # {} THEN "break"
                    ELSE IF clash THEN IF IsOpen(q) THEN "share_conflict" ELSE "file_open"
                    ELSE IF q.what = "lock" /\ LockedBy(s, q, n) # {} THEN "locked"
@@ -171,6 +174,10 @@ Begun(s, j) ==
      !.brk   = [d \in Clients |->
         IF d \in Asks(s, j)
         THEN Cell(j.cause, Flavour[d], s.right[d]).to ELSE s.brk[d]],
+     !.need  = [d \in Clients |->
+        IF d \in Asks(s, j) THEN Cell(j.cause, Flavour[d], s.right[d]).to
+        ELSE IF d \in j.steps /\ s.brk[d] # None
+        THEN s.need[d] \cap Cell(j.cause, Flavour[d], s.right[d]).to ELSE s.need[d]],
      (* what completes a break passes the queue: the holder's own lock requests may go *)
      !.queue = [i \in DOMAIN @ |-> IF @[i].client \in Asks(s, j) THEN Nudged(@[i]) ELSE @[i]],
      !.clock = InOrder(@ \o Listed(Asks(s, j)))]
@@ -276,6 +283,7 @@ Settle(s, out) ==
 EndBreaks(s, ds, left) ==
   [s EXCEPT !.right = [d \in Clients |-> IF d \in ds THEN left[d] ELSE s.right[d]],
             !.brk   = [d \in Clients |-> IF d \in ds THEN None ELSE s.brk[d]],
+            !.need  = [d \in Clients |-> IF d \in ds THEN None ELSE s.need[d]],
             !.acked = [d \in Clients |-> IF d \in ds THEN None ELSE s.acked[d]],
             !.clock = SelectSeq(@, LAMBDA d : d \notin ds),
             !.backoff = @ \/ \E d \in ds : Flavour[d] = "delegation" /\ s.brk[d] # None,
@@ -315,6 +323,18 @@ OpenClosed(s, c) ==
            THEN Done(Released(EndBreaks(t, {c}, [d \in {c} |-> {}]), c), c)
            ELSE Done(t, c)
 
+(* An acknowledgment takes effect. When an SMB open needs more of the      *)
+(* break, that was one step of it, as with Windows: down to R first while  *)
+(* there is anything to flush or to close, from R by a mere notice.        *)
+Notice(c, to, ack) == [what |-> "break", client |-> c, to |-> to, ack |-> ack]
+Acknowledged(s, c, left, out) ==
+  IF left \subseteq s.need[c] THEN Settle(EndBreaks(s, {c}, [d \in {c} |-> left]), out)
+  ELSE IF left # R
+  THEN Settle([s EXCEPT !.right[c] = left, !.brk[c] = s.need[c] \cup R, !.acked[c] = None,
+                        !.clock = InOrder(Append(SelectSeq(@, LAMBDA d : d # c), c))],
+              Append(out, Notice(c, s.need[c] \cup R, TRUE)))
+  ELSE Settle(EndBreaks(s, {c}, [d \in {c} |-> s.need[c]]), Append(out, Notice(c, s.need[c], FALSE)))
+
 Flushing(s, c) == \E a \in s.inflight : a.client = c /\ a.what \in {"write", "overwrite"}
 
 BreakAcknowledged(s, c, rights) ==
@@ -324,11 +344,11 @@ BreakAcknowledged(s, c, rights) ==
   ELSE IF ~(rights \subseteq s.brk[c]) THEN Say(s, c, "ack_exceeds")
   ELSE IF Flushing(s, c) THEN Say([s EXCEPT !.acked[c] = Normal(Flavour[c], rights),
                                              !.clock = SelectSeq(@, LAMBDA d : d # c)], c, "ok")
-  ELSE Done(EndBreaks(s, {c}, [d \in {c} |-> Normal(Flavour[c], rights)]), c)
+  ELSE Acknowledged(s, c, Normal(Flavour[c], rights), <<Reply(c, "event", "ok")>>)
 
 AccessEnded(s, c) ==
   LET t == [s EXCEPT !.inflight = {a \in @ : a.client # c}]
-  IN  Settle(IF s.acked[c] = None THEN t ELSE EndBreaks(t, {c}, [d \in {c} |-> s.acked[c]]), <<>>)
+  IN  IF s.acked[c] = None THEN Settle(t, <<>>) ELSE Acknowledged(t, c, s.acked[c], <<>>)
 
 RightReturned(s, c) ==
   IF s.right[c] = {} THEN Say(s, c, "unknown_right")
@@ -406,12 +426,12 @@ Init ==
   /\ opens = [c \in Clients |-> 0]
   /\ right = [c \in Clients |-> {}]
   /\ brk   = [c \in Clients |-> None]
-  /\ acked = [c \in Clients |-> None] /\ clock = <<>>
+  /\ need = [c \in Clients |-> None] /\ acked = [c \in Clients |-> None] /\ clock = <<>>
   /\ lock  = [c \in Clients |-> FALSE]
   /\ inflight = {} /\ queue = <<>> /\ bars = {} /\ backoff = FALSE
 
 Become(s) ==
-  /\ opens' = s.opens /\ right' = s.right /\ brk' = s.brk /\ acked' = s.acked /\ clock' = s.clock /\ lock' = s.lock
+  /\ opens' = s.opens /\ right' = s.right /\ brk' = s.brk /\ need' = s.need /\ acked' = s.acked /\ clock' = s.clock /\ lock' = s.lock
   /\ inflight' = s.inflight /\ queue' = s.queue /\ bars' = s.bars /\ backoff' = s.backoff
 
 (* The client's side of the contract, and the bounds of the model: one     *)
