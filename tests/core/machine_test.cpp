@@ -227,5 +227,31 @@ TEST_F(MachineTest, ABreakEndsAfterTheWritesThatWereSentBeforeItsAcknowledgment)
   EXPECT_EQ(machine.view(kFile).rights[0].rights, kRH);
 }
 
+TEST_F(MachineTest, ARefusedSharedGrantLeavesWhatItLoweredShared) {
+  const ClientId one = client(Protocol::nlm, "one");
+  const ClientId two = client(Protocol::nlm, "two");
+  apply(nlm_lock(one, {0, 0}, LockMode::exclusive));
+  apply(nlm_lock(two, {1, 1}, LockMode::exclusive));
+  const LockRequested wider = nlm_lock(one, {0, 1}, LockMode::shared, Wait::callback);
+  EXPECT_EQ(reply(apply(wider)).status, Status::blocked);
+  apply(Unlocked{next(), two, {}, "svid", kFile, {1, 1}, {}});
+  EXPECT_EQ(reply(apply(nlm_lock(two, {0, 0}, LockMode::shared))).status, Status::ok);
+  apply(GrantAnswered{wider.request, false});
+  ASSERT_EQ(machine.view(kFile).locks.size(), 2u);
+  for (const LockView& lock : machine.view(kFile).locks) EXPECT_EQ(lock.mode, LockMode::shared);
+}
+
+TEST_F(MachineTest, PatienceThatEndsNowIsOver) {
+  const ClientId smb = client(Protocol::smb, "guid");
+  const ClientId nfs = client(Protocol::nfs3, "host");
+  apply(smb_open(smb, kRWH));
+  AccessRequested read;
+  read.request = next();
+  read.client = nfs;
+  read.target = {kFile, Operation::read};
+  read.patience = now;
+  EXPECT_EQ(reply(apply(read)).status, Status::later);
+}
+
 }  // namespace
 }  // namespace lockstep::core
