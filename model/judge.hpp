@@ -61,9 +61,9 @@ struct Judge : Ranges {
 
     auto its = [&](auto& each) { return each.client == c->client; };
     auto its_locks = [&](auto& held) { return owner_of(held) == owner_of(*lock); };
-    const bool adds = opening != nullptr && opening->reclaim != Reclaim::previous &&
-                      own_open(*opening) == nullptr;
-    if (adds &&
+    const bool opens_more = opening != nullptr && opening->reclaim != Reclaim::previous &&
+                            own_open(*opening) == nullptr;
+    if (opens_more &&
         (all(opens, its).size() >= limits.opens_per_client_max || opens.size() >= limits.opens_max))
       return Status::limit;
     if (lock != nullptr && lock->more.size() + 1 > limits.elements_per_request_max)
