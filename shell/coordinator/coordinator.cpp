@@ -211,11 +211,12 @@ void CoreCoordinator::journal_failed() {
     auto at = waiting_.find(reply->request);
     if (const auto* open = std::get_if<OpenReply>(&reply->body)) {
       undone.emplace_back(OpenClosed{new_request(), open->open});
-      undone.emplace_back(AccessEnded{reply->request});
     } else if (at != waiting_.end() && at->second.undo) {
       at->second.undo->request = new_request();
       undone.emplace_back(*at->second.undo);
     }
+    // Whoever is told that it failed does not begin its I/O, nor end it.
+    undone.emplace_back(AccessEnded{reply->request});
     outbox_.push_back(Reply{reply->request, Status::journal_failed, false, {}});
   }
   held_ = std::move(kept);
