@@ -17,7 +17,8 @@ class Explainer {
     const File* file = client ? state_.find_file(event.file) : nullptr;
     if (!file) return result_;
     asker_.wish = &event.wish;
-    if (file->delete_pending) result_.status = Status::delete_pending;
+    const bool reclaim = event.reclaim == Reclaim::previous;
+    if (file->delete_pending && !reclaim) result_.status = Status::delete_pending;
     const Cause cause = cause_of(event);
     const bool shares = cause != Cause::open_security;
     if (!shares && !event.reads_security) return result_;
@@ -74,11 +75,15 @@ class Explainer {
       result_.status = Status::unknown_client;
       return nullptr;
     }
+    auto known = state_.opens.find(open);
+    if (open && (known == state_.opens.end() || known->second.client != client)) {
+      result_.status = Status::unknown_open;
+      return nullptr;
+    }
     result_.waits_for_grace = state_.grace;
     if (state_.grace) result_.until = state_.grace_until;
     asker_.client = const_cast<Client*>(client);  // only looked at
-    auto known = state_.opens.find(open);
-    if (known != state_.opens.end()) {
+    if (open) {
       asker_.open = const_cast<Open*>(&known->second);
       asker_.own = known->second.right;
     }

@@ -53,7 +53,7 @@ Outcome State::attempt(const OpenRequested& event, Arrival) {
     return refuse(Status::limit);
   }
   if (journal_failed && (!smb || leased)) return refuse(Status::journal_failed);
-  if (file.delete_pending) return refuse(Status::delete_pending);
+  if (file.delete_pending && !reclaim) return refuse(Status::delete_pending);
   Asker asker;
   asker.client = client;
   asker.wish = &event.wish;

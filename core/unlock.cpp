@@ -71,6 +71,13 @@ Outcome State::attempt(const LockTested& event, Arrival) {
     reply(event.request, Status::unknown_client);
     return {};
   }
+  if (event.open) {
+    auto open = opens.find(event.open);
+    if (open == opens.end() || open->second.client != client) {
+      reply(event.request, Status::unknown_open);
+      return {};
+    }
+  }
   File* file = find_file(event.file);
   if (!file) {
     reply(event.request, Status::ok);

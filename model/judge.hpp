@@ -78,9 +78,11 @@ struct Judge : Ranges {
                            (opening != nullptr && opening->wish.flavour == Flavour::lease);
     if (journal_failed && on_record && (opening != nullptr || lock != nullptr))
       return Status::journal_failed;
+    const bool again = opening != nullptr &&
+                       (opening->reclaim == Reclaim::previous || reclaimable(*opening) != nullptr);
     for (const auto& touch : asked.touches)
-      if (delete_pending(touch.file) &&
-          (opening != nullptr || (access != nullptr && touch.operation == Operation::link)))
+      if (delete_pending(touch.file) && ((opening != nullptr && !again) ||
+                                         (access != nullptr && touch.operation == Operation::link)))
         return Status::delete_pending;
     const bool keyed = opening != nullptr && (asked.keyed || asked.key != LeaseKey{});
     if (keyed && any(rights, [&](auto& r) {

@@ -76,7 +76,8 @@ struct Client {
   std::string name;
   core::Protocol protocol = core::Protocol::nlm;
   Trait trait = Trait::honest;
-  core::ClientId id;  ///< what the server calls it
+  core::ClientId id;      ///< what the server calls it
+  core::ClientId former;  ///< and did before its crash, until the server has heard of that crash
   Presence presence = Presence::away;
   bool frozen = false, dead = false, down = false, cut = false, silent = false;
   bool lost = false;  ///< the server took its state, and it has not been told yet

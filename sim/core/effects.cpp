@@ -37,8 +37,8 @@ void World::take_note(const Effects& effects) {
       marks_.hit(mark::grace_ends);
       // Those who have not come back, or are not through, may have lost what they held.
       for (Client& client : clients_) {
-        client.lost = client.lost || client.presence == Presence::reclaiming ||
-                      client.boot_seen != server_->boots();
+        const bool in_it = client.presence == Presence::reclaiming && client.reclaims > 0;
+        client.lost = client.lost || in_it || client.boot_seen != server_->boots();
       }
     }
   }

@@ -70,7 +70,9 @@ void World::release_everything() {
         const PosixLocks held = client.posix[file][owner - 1U];
         step.owner = owner;
         step.range = Range::whole();
-        if ((held.shared | held.exclusive) != 0) unlock(step, client);
+        // One that forgot what it held also forgot what this run of the server had granted it.
+        const bool forgot = client.trait == Trait::forgets && client.protocol == Protocol::nlm;
+        if ((held.shared | held.exclusive) != 0 || forgot) unlock(step, client);
       }
       step.verb = Verb::closes;
       for (std::size_t handle = 0; handle < client.handles.size(); ++handle) {

@@ -112,7 +112,7 @@ void World::on_reply(Client& client, Op& op, const Reply& reply, std::uint64_t b
   if (refused && purpose == Op::Purpose::reclaim && !op.by_hand && client.honest() &&
       !client.lost && up_ && client.boot_seen == server_->boots() &&
       server_->machine().in_grace() && client.presence == Presence::reclaiming &&
-      reply.status != Status::unknown_open) {
+      reply.status != Status::unknown_open && reply.status != Status::journal_failed) {
     throw Failure(FailureKind::assertion,
                   "the honest reclaim of " + client.name + " (" + tell_op(op) +
                       ") is refused: " + std::string(core::name(reply.status)));
@@ -162,7 +162,11 @@ void World::on_open(Client& client, Op& op, const Reply& reply, std::uint64_t bo
   }
   if (again) marks_.hit(mark::reclaimed_open);
   const auto same_open = [&](const Handle& handle) {
-    return handle.id == body->open && !handle.gone;
+    // An owner has one SHARE on a file: what it had of a server that dropped it is this one now.
+    const bool same = client.protocol == Protocol::nlm
+                          ? handle.file == op.file && handle.owner == op.owner
+                          : handle.id == body->open;
+    return same && !handle.gone;
   };
   auto at = std::ranges::find_if(client.handles, same_open);
   if (at == client.handles.end()) {
@@ -175,6 +179,7 @@ void World::on_open(Client& client, Op& op, const Reply& reply, std::uint64_t bo
     if (client.smb()) at->owner = 1;
   }
   Handle& handle = *at;
+  handle.id = body->open;
   handle.attributes = op.attributes;
   if (client.protocol == Protocol::nlm) handle.access = handle.deny = {};
   handle.access = handle.access | op.access;

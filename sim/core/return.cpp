@@ -15,6 +15,7 @@ void World::arrive(Client& client) {
   op.kind = Op::Kind::arrive;
   op.purpose = Op::Purpose::machine;
   op.client = static_cast<std::uint8_t>(index_of(client));
+  op.target = RequestId{client.former.value};
   submit(op);
 }
 
@@ -27,6 +28,7 @@ void World::on_arrived(Client& client, const Reply& reply) {
     return;
   }
   client.id = body->client;
+  client.former = {};
   const auto index = static_cast<std::uint8_t>(index_of(client));
   if (client.nfs4()) {
     Op path;
@@ -256,13 +258,8 @@ void World::come_back(Client& client) {
   client.down = false;
   client.boot_seen = server_->boots();
   const ClientId before = std::exchange(client.id, {});
-  client.presence = Presence::arriving;
-  Op op;
-  op.kind = Op::Kind::arrive;
-  op.purpose = Op::Purpose::machine;
-  op.client = static_cast<std::uint8_t>(index_of(client));
-  if (client.protocol != Protocol::nfs3) op.target = RequestId{before.value};
-  submit(op);
+  if (before && client.protocol != Protocol::nfs3) client.former = before;
+  arrive(client);
 }
 
 // ---- NoAmnesia ---------------------------------------------------------------------------------

@@ -283,12 +283,22 @@ void World::unlock(const Step& step, Client& client) {
     const Units units = units_of(op.range);
     const Units before = held.shared | held.exclusive;
     // A thread does not unlock while it asks: what it still asks for it does not want any more.
+    std::vector<Range> given_up;
     for (Op& asked : ops_) {
       const bool same = asked.client == step.who && asked.kind == Op::Kind::lock && !asked.done &&
                         asked.file == op.file && asked.owner == op.owner;
       if (same && asked.purpose == Op::Purpose::application && asked.range.overlaps(op.range)) {
         asked.done = true;
+        if (asked.request && !op.range.contains(asked.range)) given_up.push_back(asked.range);
       }
+    }
+    // As a kernel does whose wait was interrupted: it may have been granted on the way.
+    for (const Range& range : given_up) {
+      Op whole = op;
+      whole.range = range;
+      held.shared &= ~units_of(range);
+      held.exclusive &= ~units_of(range);
+      submit(whole);
     }
     held.shared &= ~units;
     held.exclusive &= ~units;
