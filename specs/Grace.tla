@@ -100,6 +100,7 @@ Ended(s) == [s EXCEPT !.phase = "normal", !.lost = {},
                       !.recovered = Nobody, !.revoked = @ \cup Unclaimed(s)]
 EndChanges(s) ==
   {PutLock(c, "none") : c \in Unclaimed(s)}
+  \cup {PutClient(c, FALSE) : c \in s.lost \cap s.present}
   \cup {Forget(c) : c \in {c \in WrittenAll(s.disk, s.journal).known :
                              c \notin s.present /\ s.held[c] = "none" /\ Kind[c] # "nlm"}}
 
@@ -126,8 +127,7 @@ Say(s, status) == [state |-> s, reply |-> status]
 
 Granted(s, c, m, status, changes) ==
   LET t == [s EXCEPT !.held[c] = m, !.recovered[c] = "none"]
-      first == IF c \in WrittenAll(s.disk, s.journal).known /\ c \notin WrittenAll(s.disk, s.journal).lost
-               THEN {} ELSE {PutClient(c, FALSE)}
+      first == IF c \in WrittenAll(s.disk, s.journal).known THEN {} ELSE {PutClient(c, FALSE)}
   IN  Finish(t, changes \cup first \cup {PutLock(c, m)}, c, status, m)
 
 LockRequested(s, c, m) ==
@@ -162,13 +162,19 @@ ReclaimCompleted(s, c) ==
     Finish([s EXCEPT !.completed = @ \cup {c},
                      !.believes[c] = IF s.recovered[c] # "none" THEN "none" ELSE @], {}, c, "ok", "none")
 
+(* A client that shows itself or renews its lease knows what it lost. What *)
+(* it gets from now on may be reclaimed, so the mark goes - but not before *)
+(* grace is over: it has nothing to reclaim in this one.                   *)
+Forgiven(s, c, status) ==
+  IF s.phase = "grace" \/ c \notin s.lost THEN Say(s, status)
+  ELSE Out([s EXCEPT !.lost = @ \ {c}], {PutClient(c, FALSE)}, c, status, "none")
+
 (* A client shows itself, after a restart or after it heard that it lost   *)
 (* its state: from then on it knows what it has.                           *)
 ClientArrived(s, c) ==
-  Say([s EXCEPT !.present = @ \cup {c}, !.courtesy = @ \ {c},
-                !.lost = IF s.phase = "grace" THEN @ ELSE @ \ {c},
-                !.believes[c] = IF c \in s.revoked THEN "none" ELSE @,
-                !.revoked = @ \ {c}], "ok")
+  Forgiven([s EXCEPT !.present = @ \cup {c}, !.courtesy = @ \ {c},
+                     !.believes[c] = IF c \in s.revoked THEN "none" ELSE @,
+                     !.revoked = @ \ {c}], c, "ok")
 
 ClientLeft(s, c) ==
   LET t == [s EXCEPT !.held[c] = "none", !.recovered[c] = "none", !.present = @ \ {c},
@@ -176,15 +182,13 @@ ClientLeft(s, c) ==
                      !.believes[c] = "none", !.revoked = @ \ {c}]
       recorded == WrittenAll(s.disk, s.journal)
   IN  Finish(t, (IF recorded.record[c] = "none" THEN {} ELSE {PutLock(c, "none")})
-                \cup (IF Kind[c] = "nlm" \/ c \notin recorded.known \ (recorded.lost \ s.lost)
-                      THEN {} ELSE {Forget(c)}), c, "ok", "none")
+                \cup (IF Kind[c] = "nlm" \/ c \notin recorded.known THEN {} ELSE {Forget(c)}), c, "ok", "none")
 
 (* The lease of a client ran out on the server's clock; nothing is taken   *)
 (* from it until somebody wants it.                                        *)
 LeaseEnded(s, c) == Say([s EXCEPT !.courtesy = @ \cup {c}], "ok")
 ClientRenewed(s, c) ==
-  IF c \in s.lost THEN Say([s EXCEPT !.believes[c] = "none", !.revoked = @ \ {c},
-                                     !.lost = IF s.phase = "grace" THEN @ ELSE @ \ {c}], "expired")
+  IF c \in s.lost THEN Forgiven([s EXCEPT !.believes[c] = "none", !.revoked = @ \ {c}], c, "expired")
   ELSE Say([s EXCEPT !.courtesy = @ \ {c}], "ok")
 
 Tick(s) == IF s.phase # "grace" THEN Say(s, "ok")
@@ -233,16 +237,17 @@ Step(s, e) ==
 (* nothing reaches a server that is down.                                  *)
 Up(s) == s.phase # "down"
 Pending(s, c) == \E i \in DOMAIN s.journal : s.journal[i].reply.client = c
+Room(s, c) == c \in s.lost => Len(s.journal) < journal_max
 Fair(s, e) ==
   CASE e.type \in {"LockRequested", "Unlocked", "ReclaimCompleted", "ClientLeft"} ->
          /\ Up(s) /\ e.client \in s.present \ s.courtesy     \* any request renews first
          /\ ~Pending(s, e.client) /\ Len(s.journal) < journal_max
          /\ e.type = "LockRequested" /\ ~e.reclaim => s.held[e.client] = "none"
          /\ s.phase # "grace" => e.client \notin s.lost        \* it hears of that first
-    [] e.type = "ClientArrived"  -> Up(s) /\ (e.client \notin s.present \/ e.client \in s.lost)
+    [] e.type = "ClientArrived"  -> Up(s) /\ (e.client \notin s.present \/ e.client \in s.lost) /\ Room(s, e.client)
     [] e.type = "LeaseEnded"     -> Up(s) /\ s.held[e.client] # "none" /\ e.client \notin s.courtesy
                                     /\ ~Pending(s, e.client)
-    [] e.type = "ClientRenewed"  -> Up(s) /\ e.client \in s.courtesy \cup s.lost
+    [] e.type = "ClientRenewed"  -> Up(s) /\ e.client \in s.present \cap (s.courtesy \cup s.lost) /\ Room(s, e.client)
     [] e.type = "Tick"           -> s.phase = "grace"
     [] e.type = "JournalWritten" -> s.journal # <<>> /\ ~s.failed
     [] e.type = "JournalChanged" -> Up(s) /\ s.failed # e.failed
