@@ -224,6 +224,7 @@ Outcome State::reclaim_open(const OpenRequested& event, Client& client, File& fi
     answer.flavour = right->flavour;
     answer.rights = right->rights;
     answer.epoch = right->epoch;
+    answer.breaking = right->breaking;
   }
   reply(event.request, Status::ok, answer, true);
   return {};

@@ -42,7 +42,9 @@ struct Steps : Grants {
     const Asked asked = reduce(w.request);
     const bool for_locks = verdict.kind == Kind::locks, again = w.arrival != 0;
     const bool patient = for_locks || asked.wait == Wait::callback || w.answered;
-    const bool cycle = for_locks && !w.for_locks && on_cycle(w);
+    // Who waits for its own earlier call has nobody in its way yet.
+    const bool blocked = for_locks && verdict.status == Status::denied;
+    const bool cycle = blocked && !w.for_locks && on_cycle(w);
     w.for_breaks = verdict.kind == Kind::breaks;
     w.for_locks = for_locks;
     w.for_accesses = verdict.kind == Kind::accesses;

@@ -131,15 +131,21 @@ void World::check_broken(const Op& op) {
   const Client& client = clients_[op.client];
   if (!data || !client.id) return;
   const FileView view = server_->machine().view(file_id(op.file));
-  const OpenId open =
-      op.handle >= 0 ? client.handles[static_cast<std::size_t>(op.handle)].id : OpenId{};
+  const Handle* through =
+      op.handle >= 0 ? &client.handles[static_cast<std::size_t>(op.handle)] : nullptr;
+  const OpenId open = through ? through->id : OpenId{};
+  const bool leased = through && client.smb() && through->holding >= 0;
   const auto mine = std::ranges::find(view.opens, open, &OpenView::open);
   for (const RightView& right : view.rights) {
     if (right.rights.empty()) continue;
     const bool delegated = right.flavour == Flavour::delegation;
+    // Its open may be closed while it runs; its lease key is its own all the same.
+    const bool own_key =
+        leased && right.client == client.id && right.flavour == Flavour::lease &&
+        right.key == client.holdings[static_cast<std::size_t>(through->holding)].key;
     const bool own =
         delegated ? right.client == client.id && !(client.protocol == Protocol::nfs40 && !open)
-                  : mine != view.opens.end() && mine->right == right.right;
+                  : own_key || (mine != view.opens.end() && mine->right == right.right);
     if (own) continue;
     const Cause cause = op.operation == Operation::read ? Cause::read : Cause::write;
     const Breaking breaking = break_for(cause, right.flavour, right.rights);

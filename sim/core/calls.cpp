@@ -94,12 +94,16 @@ void World::send(std::size_t index) {
   answered_.push_back(false);
   op.sent = now();
   ++op.tries;
-  if (op.kind == Op::Kind::lock && !client.smb() && op.mode == LockMode::shared) {
-    // A downgrade: from now on it may count on no more than the shared lock.
+  if (!client.smb()) {
     PosixLocks& held = client.posix[op.file][op.owner - 1U];
-    const Units units = units_of(op.range) & held.exclusive;
-    held.exclusive &= ~units;
-    held.shared |= units;
+    const Units units = units_of(op.range);
+    if (op.kind == Op::Kind::lock && op.mode == LockMode::shared) count_on_shared(held, units);
+    if (op.kind == Op::Kind::unlock) held.shared &= ~units, held.exclusive &= ~units;
+  }
+  if (op.kind == Op::Kind::downgrade) {
+    Handle& handle = client.handles[static_cast<std::size_t>(op.handle)];
+    handle.access = handle.access & op.access;
+    handle.deny = handle.deny & op.deny;
   }
   const int replaced = op.kind == Op::Kind::open && client.protocol == Protocol::nlm
                            ? handle_of_owner(client, op.file, op.owner)
@@ -126,9 +130,7 @@ void World::retry(std::size_t op, Nanos after) {
 void World::finish_op(Client& client, Op& op) {
   if (std::exchange(op.done, true)) return end_call(client, op);
   end_call(client, op);
-  const bool writes = op.kind == Op::Kind::access &&
-                      (op.operation == Operation::write || op.operation == Operation::set_size);
-  if (writes && client.writing[op.file] > 0) --client.writing[op.file];
+  if (op.writes() && client.writing[op.file] > 0) --client.writing[op.file];
   if (op.purpose == Op::Purpose::reclaim && !op.by_hand) reclaimed(client);
 }
 

@@ -155,6 +155,13 @@ struct Op {
   std::uint32_t tries = 0, incarnation = 1;
   core::Nanos sent = 0;
   Content content{};  ///< read or to be written
+
+  /// Whether it changes what the file holds.
+  bool writes() const {
+    return kind == Kind::open ? overwriting
+                              : kind == Kind::access && (operation == core::Operation::write ||
+                                                         operation == core::Operation::set_size);
+  }
 };
 
 }  // namespace lockstep::sim

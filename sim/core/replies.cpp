@@ -133,10 +133,7 @@ void World::on_reply(Client& client, Op& op, const Reply& reply, std::uint64_t b
       if (!refused) marks_.hit(mark::returned);
       break;
     case Op::Kind::downgrade:
-      if (refused) break;
-      marks_.hit(mark::downgraded);
-      client.handles[static_cast<std::size_t>(op.handle)].access = op.access;
-      client.handles[static_cast<std::size_t>(op.handle)].deny = op.deny;
+      if (!refused) marks_.hit(mark::downgraded);
       break;
     case Op::Kind::complete:
       resume(client);
@@ -161,6 +158,11 @@ void World::on_open(Client& client, Op& op, const Reply& reply, std::uint64_t bo
     return finish_op(client, op);
   }
   if (again) marks_.hit(mark::reclaimed_open);
+  if (op.overwriting) {
+    for (Holding& cache : client.holdings) {
+      if (cache.file == op.file) cache.cached &= cache.dirty;
+    }
+  }
   const auto same_open = [&](const Handle& handle) {
     // An owner has one SHARE on a file: what it had of a server that dropped it is this one now.
     const bool same = client.protocol == Protocol::nlm
@@ -253,6 +255,12 @@ void World::drop_handle(Client& client, Handle& handle) {
 
 // ---- Locks -------------------------------------------------------------------------------------
 
+/// A downgrade: from now on it may count on no more than the shared lock.
+void World::count_on_shared(PosixLocks& held, Units units) {
+  held.shared |= held.exclusive & units;
+  held.exclusive &= ~units;
+}
+
 void World::believe_locked(Client& client, const Op& op) {
   if (client.smb()) {
     const OpenId open = client.handles[static_cast<std::size_t>(op.handle)].id;
@@ -264,6 +272,13 @@ void World::believe_locked(Client& client, const Op& op) {
   held.shared &= ~units;
   held.exclusive &= ~units;
   (op.mode == LockMode::shared ? held.shared : held.exclusive) |= units;
+  // What its owner waits for besides may be granted at any time, and lower what it has.
+  for (const Op& other : ops_) {
+    const bool waits = other.client == op.client && other.incarnation == client.incarnation &&
+                       other.kind == Op::Kind::lock && other.request && !other.done &&
+                       &other != &op && other.file == op.file && other.owner == op.owner;
+    if (waits && other.mode == LockMode::shared) count_on_shared(held, units_of(other.range));
+  }
 }
 
 void World::on_lock(Client& client, Op& op, const Reply& reply) {
@@ -274,10 +289,8 @@ void World::on_lock(Client& client, Op& op, const Reply& reply) {
     if (reply.status == Status::ok && !client.smb()) {
       Op undo = op;
       undo.kind = Op::Kind::unlock;
+      undo.purpose = Op::Purpose::machine;  // before whatever its owner asks next
       undo.done = undo.waiting = false;
-      PosixLocks& held = client.posix[op.file][op.owner - 1U];
-      held.shared &= ~units_of(op.range);
-      held.exclusive &= ~units_of(op.range);
       submit(undo);
     }
     return end_call(client, op);

@@ -81,9 +81,7 @@ void World::notice_restart(Client& client) {
       continue;
     }
     op.queued = false;
-    const bool write = op.kind == Op::Kind::access &&
-                       (op.operation == Operation::write || op.operation == Operation::set_size);
-    if (write) ++client.writing[op.file];
+    if (op.writes()) ++client.writing[op.file];
     client.when_here.push_back(i);
   }
   client.reclaims = 0;
@@ -165,8 +163,15 @@ void World::reclaim(Client& client) {
           op.mode = mode;
           if (client.trait == Trait::claims_more) run.last = kEndOfFile;
           op.range = run;
-          if (client.nfs4()) op.handle = handle_of_owner(client, file, owner);
-          if (!client.nfs4() || op.handle >= 0) ask(op);
+          if (client.nfs4()) {
+            op.handle = handle_of_owner(client, file, owner);
+            if (op.handle < 0) continue;
+            // Its open was downgraded under the lock: no open that it may have back allows it.
+            const AccessBit needed = mode == LockMode::shared ? AccessBit::read : AccessBit::write;
+            const Handle& through = client.handles[static_cast<std::size_t>(op.handle)];
+            if (!through.access.has(needed)) continue;
+          }
+          ask(op);
         }
       };
       each(held.shared, LockMode::shared);

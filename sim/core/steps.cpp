@@ -208,6 +208,7 @@ void World::open_file(const Step& step, Client& client) {
     op.wish.flavour = Flavour::delegation;
     op.wish.rights = step.rights;
   }
+  if (op.writes()) ++client.writing[op.file];
   submit(op);
 }
 

@@ -138,6 +138,7 @@ class World : private Names {
   void on_break(Client& client, const core::SendBreak& effect);
   void answer_break(Client& client, std::size_t holding);
   void on_notify_lock(Client& client, const core::NotifyLock& effect);
+  static void count_on_shared(PosixLocks& held, Units units);
   void believe_locked(Client& client, const Op& op);
   void forget_beliefs(Client& client);
   void drop_handle(Client& client, Handle& handle);
