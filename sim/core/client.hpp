@@ -80,7 +80,8 @@ struct Client {
   core::ClientId former;  ///< and did before its crash, until the server has heard of that crash
   Presence presence = Presence::away;
   bool frozen = false, dead = false, down = false, cut = false, silent = false;
-  bool lost = false;  ///< the server took its state, and it has not been told yet
+  bool lost = false;     ///< the server took its state, and it has not been told yet
+  bool evicted = false;  ///< an administrator did, since it arrived
   core::Nanos latency = core::kMillisecond, skew = 0;
   core::Nanos lease_believed = 0;  ///< NFSv4: until when it may trust what it holds
   std::uint32_t incarnation = 1;

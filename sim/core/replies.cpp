@@ -25,7 +25,10 @@ void World::deliver(const Due& due) {
 }
 
 void World::hear(Client& client, const Message& message) {
-  if (message.told_lost) return told_lost(client);
+  if (message.told_lost) {
+    if (client.smb()) connection_lost(client);
+    return told_lost(client);
+  }
   if (const auto* sent = std::get_if<SendBreak>(&message.effect)) return on_break(client, *sent);
   if (const auto* granted = std::get_if<NotifyGranted>(&message.effect)) {
     return on_granted(client, *granted);
@@ -171,6 +174,11 @@ void World::on_open(Client& client, Op& op, const Reply& reply, std::uint64_t bo
     return same && !handle.gone;
   };
   auto at = std::ranges::find_if(client.handles, same_open);
+  if (at == client.handles.end() && again && client.smb()) {
+    // Of two opens under one lease the server cannot tell which one is meant.
+    at = client.handles.begin() + op.handle;
+    if (at->gone) at = client.handles.end();
+  }
   if (at == client.handles.end()) {
     Handle made;
     made.id = body->open;

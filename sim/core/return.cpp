@@ -29,6 +29,7 @@ void World::on_arrived(Client& client, const Reply& reply) {
   }
   client.id = body->client;
   client.former = {};
+  client.evicted = false;
   const auto index = static_cast<std::uint8_t>(index_of(client));
   if (client.nfs4()) {
     Op path;
@@ -76,7 +77,8 @@ void World::notice_restart(Client& client) {
   for (std::size_t i = 0; i < ops_.size(); ++i) {
     Op& op = ops_[i];
     if (op.client != index_of(client) || op.done || op.incarnation != client.incarnation) continue;
-    if (op.purpose != Op::Purpose::application) {
+    const bool void_close = client.smb() && op.kind == Op::Kind::close;  // its handle is gone
+    if (op.purpose != Op::Purpose::application || void_close) {
       op.done = true;
       continue;
     }
@@ -185,7 +187,7 @@ void World::reclaim(Client& client) {
 void World::reclaimed(Client& client) {
   if (client.reclaims == 0 || --client.reclaims > 0) return;
   if (client.presence != Presence::reclaiming) return;
-  client.lost = false;  // whatever was lost it knows now
+  client.lost = client.evicted;  // whatever was lost before it knows now
   if (client.protocol != Protocol::nfs41) return resume(client);
   Op done;
   done.kind = Op::Kind::complete;
@@ -216,6 +218,21 @@ void World::forget_beliefs(Client& client) {
   client.smb_locks.clear();
   client.early_breaks.clear();
   client.locked = {};
+}
+
+/// What it asked through a session that is gone has failed; no answer comes any more.
+void World::connection_lost(Client& client) {
+  client.writing = {};
+  for (std::size_t i = 0; i < ops_.size(); ++i) {
+    Op& op = ops_[i];
+    if (op.client != index_of(client) || op.done || op.incarnation != client.incarnation) continue;
+    if (std::ranges::find(client.when_here, i) != client.when_here.end()) {
+      if (op.writes()) ++client.writing[op.file];
+      continue;
+    }
+    op.done = true;
+    op.request = {};
+  }
 }
 
 void World::told_lost(Client& client) {

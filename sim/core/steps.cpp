@@ -101,7 +101,7 @@ void World::befall(const Step& step) {
     case Verb::revoke:
       if (!up_ || !client.id) return;
       marks_.hit(mark::thrown_out);
-      client.lost = true;
+      client.lost = client.evicted = true;
       happen(ClientLeft{client.id, LeaveReason::administrator});
       if (client.smb()) {
         Message gone;

@@ -164,6 +164,7 @@ class World : private Names {
   void client_crashes(Client& client, bool for_good);
   void come_back(Client& client);
   void renew(Client& client);
+  void connection_lost(Client& client);
   void told_lost(Client& client);
   void check_amnesia();
 
