@@ -157,6 +157,12 @@ void World::on_open(Client& client, Op& op, const Reply& reply, std::uint64_t bo
       Handle& handle = client.handles[static_cast<std::size_t>(op.handle)];
       op.handle = -1;
       drop_handle(client, handle);
+      for (Holding& holding : client.holdings) {  // the delegation was to come back with it
+        if (!client.nfs4() || holding.gone || holding.file != op.file) continue;
+        if (holding.dirty != 0) marks_.hit(mark::dirty_lost_told);
+        lower(holding, kNoRights);
+        holding.gone = true;
+      }
     }
     return finish_op(client, op);
   }

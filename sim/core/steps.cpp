@@ -77,7 +77,8 @@ void World::befall(const Step& step) {
       });
       if (client.smb()) return client_crashes(client, false);
       for (std::size_t op = 0; op < ops_.size(); ++op) {
-        if (ops_[op].client == step.who && !ops_[op].done && ops_[op].request &&
+        // One that nobody wants any more too: its owner's next ones stand behind it.
+        if (ops_[op].client == step.who && ops_[op].request &&
             ops_[op].incarnation == client.incarnation) {
           retry(op, 200 * kMillisecond);
         }
