@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <initializer_list>
 #include <set>
+#include <string>
+#include <string_view>
 
 #include "sim/random.hpp"
 #include "sim/wire/history.hpp"
@@ -14,6 +16,24 @@ namespace {
 constexpr std::string_view kRights[] = {"rwh", "rwh", "rwh", "rh", "rw", "r", "none"};
 constexpr std::string_view kDenies[] = {"", "", "", "", " deny w", " deny r", " deny d"};
 constexpr std::string_view kDialects[] = {"2.1", "3.0", "3.0.2", "3.1.1", "3.1.1"};
+
+/// The text of a line. Chance is asked in the order in which the words stand: unlike the operands
+/// of +, those of << are evaluated from left to right by every compiler.
+class Words {
+ public:
+  Words& operator<<(std::string_view text) {
+    text_ += text;
+    return *this;
+  }
+  Words& operator<<(std::uint64_t number) {
+    text_ += std::to_string(number);
+    return *this;
+  }
+  const std::string& text() const { return text_; }
+
+ private:
+  std::string text_;
+};
 
 /// Writes one script, line by line.
 class Author {
@@ -47,6 +67,7 @@ class Author {
   void line(const std::string& text) {
     script_.lines.push_back({static_cast<int>(script_.lines.size()) + 1, text});
   }
+  void line(const Words& words) { line(words.text()); }
   bool has(const std::string& fault) const { return faults_.contains(fault); }
   std::uint64_t pick(std::initializer_list<std::uint64_t> from) {
     return *(from.begin() + swarm_.below(from.size()));
@@ -57,19 +78,20 @@ class Author {
   std::string number(std::uint64_t value) const { return std::to_string(value); }
 
   void stage() {
-    std::string weather = "weather " + number(50 + swarm_.below(200)) + "us to " +
-                          number(300 + swarm_.below(4000)) + "us";
-    if (swarm_.one_in(2)) weather += " split";
-    if (has("loss")) weather += " loss " + number(1 + swarm_.below(15));
-    if (has("loss")) weather += " duplicate " + number(swarm_.below(15));
-    line(weather + " seed " + number(seed_));
-    line("disk " + number(1 + swarm_.below(500)) + "us sync " + number(1 + swarm_.below(8000)) +
-         "us");
-    std::string server = "server break " + number(pick({2, 5, 35})) + "s grace " +
-                         number(pick({8, 15, 45})) + "s hold " + number(pick({50, 500})) + "ms";
-    if (swarm_.one_in(3)) server += " recorded-scope";
-    if (swarm_.one_in(3)) server += " getattr-breaks";
-    if (swarm_.one_in(4)) server += " enforces";
+    Words weather;
+    weather << "weather " << 50 + swarm_.below(200) << "us to " << 300 + swarm_.below(4000) << "us";
+    if (swarm_.one_in(2)) weather << " split";
+    if (has("loss")) weather << " loss " << 1 + swarm_.below(15);
+    if (has("loss")) weather << " duplicate " << swarm_.below(15);
+    line(weather << " seed " << seed_);
+    line(Words() << "disk " << 1 + swarm_.below(500) << "us sync " << 1 + swarm_.below(8000)
+                 << "us");
+    Words server;
+    server << "server break " << pick({2, 5, 35}) << "s grace " << pick({8, 15, 45}) << "s hold "
+           << pick({50, 500}) << "ms";
+    if (swarm_.one_in(3)) server << " recorded-scope";
+    if (swarm_.one_in(3)) server << " getattr-breaks";
+    if (swarm_.one_in(4)) server << " enforces";
     line(server);
   }
 
@@ -132,9 +154,10 @@ class Author {
     const std::string file = chance_.one_in(4) ? "g" : "f";
     const std::uint64_t dice = chance_.below(100);
     if (dice < 20) {
-      line(who + "opens " + file +
-           (smb ? " " + std::string(chance_.pick(kRights)) + std::string(chance_.pick(kDenies))
-                : ""));
+      Words opens;
+      opens << who << "opens " << file;
+      if (smb) opens << " " << chance_.pick(kRights) << chance_.pick(kDenies);
+      line(opens);
     } else if (dice < 27) {
       line(who + "closes " + file);
     } else if (dice < 45) {
@@ -144,8 +167,9 @@ class Author {
     } else if (dice < 70) {
       line(who + "syncs " + file);
     } else if (dice < 84) {
-      line(who + "locks " + file + " " + cells() + (chance_.one_in(3) ? " shared" : " exclusive") +
-           (chance_.one_in(2) ? " waits" : ""));
+      line(Words() << who << "locks " << file << " " << cells()
+                   << (chance_.one_in(3) ? " shared" : " exclusive")
+                   << (chance_.one_in(2) ? " waits" : ""));
     } else if (dice < 93) {
       line(who + "unlocks " + file + " " + (smb ? cells() : "0-8"));
     } else if (dice < 95) {
@@ -181,14 +205,14 @@ class Author {
       line("wait " + number(1 + chance_.below(3000)) + "ms");
       line("start " + who);
     } else if (kind == "server-crash") {
-      line("crash server after " + number(chance_.below(40)) +
-           (chance_.one_in(3) ? " kill" : " power") + " back " + number(10 + chance_.below(2000)) +
-           "ms");
+      line(Words() << "crash server after " << chance_.below(40)
+                   << (chance_.one_in(3) ? " kill" : " power") << " back "
+                   << 10 + chance_.below(2000) << "ms");
       if (chance_.one_in(3)) line("wait " + number(chance_.below(3000)) + "ms");
     } else if (kind == "dishonest") {
       line(who + word({" garbles", " repeats", " repeats"}));
     } else if (kind == "clock") {
-      line("clock" + word({" forward ", " back "}) + number(1 + chance_.below(7200)) + "s");
+      line(Words() << "clock" << word({" forward ", " back "}) << 1 + chance_.below(7200) << "s");
     } else if (kind == "disk") {
       line("disk " + word({"full", "failing", "slow"}));
       line("wait " + number(1 + chance_.below(2000)) + "ms");
