@@ -178,16 +178,16 @@ LockRequested(s, e) ==
       ahead   == IF e.wait THEN Before(s, w, place) ELSE {}
       queued  == [s EXCEPT !.queue = Append(@, w)]
       full    == Len(s.queue) >= waiters_per_file_max
+      (* what an NFSv4 owner waited for, or was told of, is what it has now *)
+      Had(v)  == Protocol[v.owner] = "v4" /\ v.owner = w.owner /\ Within(v, w)
+                 /\ w.kind \in {v.kind, "exclusive"}
+      rest    == SelectSeq(s.queue, LAMBDA v : ~Had(v))
   IN  IF e.wait /\ w.owner \in Nlm /\ mine # {} THEN Say(s, "blocked")    \* told so again
       ELSE IF w.owner \in Posix /\ HoldsAs(s.held[w.owner], w, w.kind)
-      THEN Done([s EXCEPT !.calls = EndCalls(@, w)], <<>>, "granted")
+      THEN Done([s EXCEPT !.queue = rest, !.calls = EndCalls(@, w)], <<>>, "granted")
       ELSE IF holders \cup ahead = {} /\ ~InOwnWay(s, w)
-      THEN \* what an NFSv4 owner waited for, or was told of, is what it has now
-        LET Had(v) == Protocol[v.owner] = "v4" /\ v.owner = w.owner /\ Within(v, w)
-                      /\ w.kind \in {v.kind, "exclusive"}
-            rest   == SelectSeq(s.queue, LAMBDA v : ~Had(v))
-        IN  Done([held |-> Granted(s, w), queue |-> rest, calls |-> EndCalls(s.calls, w)],
-                 <<>>, "granted")
+      THEN Done([held |-> Granted(s, w), queue |-> rest, calls |-> EndCalls(s.calls, w)],
+                <<>>, "granted")
       ELSE IF ~e.wait THEN [Say(s, "denied") EXCEPT !.holders = holders \cup
                               (IF InOwnWay(s, w) THEN {w.owner} ELSE {})]
       ELSE IF mine # {} THEN Say(s, "blocked")
