@@ -175,8 +175,8 @@ class Runner:
             except Unavailable as reason:
                 self.lounge = reason
                 raise Skip(str(reason)) from None
-            except GuestDied as reason:
-                self.lounge = reason
+            except (GuestDied, OSError) as reason:
+                self.lounge = GuestDied(str(reason))
                 raise Failed(str(reason)) from None
         return VmWorld(self.lounge, one)
 

@@ -16,7 +16,7 @@ MODULES = """virtio_pci virtio_console virtio_net macvlan sunrpc auth_rpcgss loc
     gcm ccm ctr ghash_generic ecb des_generic libdes libarc4 nls_utf8 cifs""".split()
 PROGRAMS = ["/usr/sbin/mount.nfs", "/usr/sbin/mount.cifs", "/usr/sbin/rpcbind",
             "/usr/sbin/rpc.statd", "/usr/sbin/ip"]
-FILES = ["/etc/netconfig", "/etc/services", "/etc/protocols"]
+FILES = ["/etc/netconfig"]
 APPLETS = """sh mv uniq sha256sum df mount umount cat echo ls mkdir rm rmdir sleep kill ps dmesg grep hostname ln touch
     head tail wc dd sync netstat ping test true false env id sed cut tr stat chmod""".split()
 TEXTS = {
@@ -25,6 +25,9 @@ TEXTS = {
     "/etc/group": "root:x:0:\nnogroup:x:65534:\n",
     "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\nservices: files\n"
                           "protocols: files\nnetgroup: files\n",
+    # What rpcbind, statd and mount ask for; a small machine has no package netbase.
+    "/etc/services": "sunrpc 111/tcp portmapper\nsunrpc 111/udp portmapper\nnfs 2049/tcp\n",
+    "/etc/protocols": "ip 0 IP\nicmp 1 ICMP\ntcp 6 TCP\nudp 17 UDP\n",
     # statd finds out by names who it is that tells of its restart.
     "/etc/hosts": "127.0.0.1 localhost\n10.77.0.1 lockstep-e2e\n10.77.0.11 client-a\n"
                   "10.77.0.12 client-b\n10.77.0.13 client-c\n",
