@@ -230,13 +230,14 @@ Outcome State::reclaim_open(const OpenRequested& event, Client& client, File& fi
   return {};
 }
 
-/// A reclaim takes over what is counted already, so no limit is in its way.
-bool State::takes_over(const LockRequested& event, const LockOwner& owner) const {
+/// What takes over what is counted already, or changes nothing, has no limit in its way.
+bool State::counted_already(const LockRequested& event, const LockOwner& owner) const {
   if (event.reclaim == Reclaim::previous) return true;
-  if (!owner.smb() || !grace || !event.more.empty() || !opens.at(event.open).reclaimed)
-    return false;
   const File* file = find_file(event.file);
-  return file && file->locks.recovered(owner, event.element);
+  if (!file) return false;
+  if (!owner.smb()) return file->locks.holds_as(owner, event.element);
+  if (!grace || !event.more.empty() || !opens.at(event.open).reclaimed) return false;
+  return file->locks.recovered(owner, event.element);
 }
 
 /// A LOCK in grace of what its owner held before the restart; nothing when it is an ordinary LOCK.

@@ -222,6 +222,12 @@ bool LockTable::covers(const LockOwner& owner, Range range, LockMode mode) const
   return complete;
 }
 
+bool LockTable::holds_as(const LockOwner& owner, LockElement element) const {
+  if (!covers(owner, element.range, element.mode)) return false;
+  return std::ranges::all_of(held_within(owner, element.range),
+                             [&](const EarlierMode& part) { return part.mode == element.mode; });
+}
+
 std::vector<EarlierMode> LockTable::held_within(const LockOwner& owner, Range range) const {
   std::vector<EarlierMode> parts;
   std::vector<HeldLock> own;

@@ -136,6 +136,8 @@ class LockTable {
 
   /// Whether every byte is held by the owner in at least `mode`.
   bool covers(const LockOwner& owner, Range range, LockMode mode) const;
+  /// POSIX: whether every byte is held by the owner in just this mode.
+  bool holds_as(const LockOwner& owner, LockElement element) const;
   /// What the owner holds within `range`, cut to it.
   std::vector<EarlierMode> held_within(const LockOwner& owner, Range range) const;
 

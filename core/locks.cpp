@@ -151,7 +151,8 @@ Outcome State::attempt(const LockRequested& event, Arrival arrival) {
                                            : *waiters.at(arrival).owner;
   const Asking asking(owner);
   const bool full = locks_held >= limits.locks_max || owner.locks() >= limits.locks_per_owner_max;
-  if (event.more.size() >= limits.elements_per_request_max || (full && !takes_over(event, owner))) {
+  if (event.more.size() >= limits.elements_per_request_max ||
+      (full && !counted_already(event, owner))) {
     return refuse(Status::limit);
   }
   if (journal_failed && on_record(*client, event.open)) return refuse(Status::journal_failed);

@@ -271,7 +271,7 @@ class State {
   void stop_grants(File& file, const LockOwner& owner, Range range);
   void drop_grant(RequestId grant);
   bool repeats(const LockRequested& event, File& file, LockOwner& owner);
-  bool takes_over(const LockRequested& event, const LockOwner& owner) const;
+  bool counted_already(const LockRequested& event, const LockOwner& owner) const;
   std::optional<Outcome> reclaim_lock(const LockRequested& event, File& file, LockOwner& owner);
 
   // ---- accesses.cpp

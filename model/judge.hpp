@@ -68,9 +68,9 @@ struct Judge : Ranges {
       return Status::limit;
     if (lock != nullptr && lock->more.size() + 1 > limits.elements_per_request_max)
       return Status::limit;
-    // A reclaim takes over what is counted already.
-    const bool adds =
-        lock != nullptr && lock->reclaim != Reclaim::previous && recovered_range(*lock) == nullptr;
+    // A reclaim takes over what is counted already; a repeat of what is held changes nothing.
+    const bool adds = lock != nullptr && lock->reclaim != Reclaim::previous &&
+                      recovered_range(*lock) == nullptr && (by_smb || !held_so(*lock));
     if (adds && (locks.size() >= limits.locks_max ||
                  all(locks, its_locks).size() >= limits.locks_per_owner_max))
       return Status::limit;

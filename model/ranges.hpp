@@ -60,6 +60,15 @@ struct Ranges : Queue {
     return part->range.last >= range.last ||
            covered(owner, file, {part->range.last + 1, range.last}, at_least);
   }
+  /// Whether the owner holds all of it in just this mode.
+  bool held_so(const LockRequested& lock) const {
+    const Owner owner = owner_of(lock);
+    return covered(owner, lock.file, lock.element.range, lock.element.mode) &&
+           (lock.element.mode == LockMode::exclusive || !any(locks, [&](auto& held) {
+              return held.file == lock.file && owner_of(held) == owner &&
+                     held.mode == LockMode::exclusive && held.range.overlaps(lock.element.range);
+            }));
+  }
   /// An SMB LOCK by an open that was reclaimed: the equal recovered range is the same lock.
   Lock* recovered_range(const LockRequested& lock) {
     const Open* o = open(lock.open);

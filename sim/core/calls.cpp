@@ -121,9 +121,11 @@ void World::send(std::size_t index) {
               {Due::Kind::to_server, op.client, client.incarnation, op.request.value});
 }
 
+/// Later, unless it is sent for another reason before.
 void World::retry(std::size_t op, Nanos after) {
-  agenda_.put_after(after,
-                    {Due::Kind::retry, ops_[op].client, clients_[ops_[op].client].incarnation, op});
+  const std::uint64_t attempt = std::uint64_t{ops_[op].tries} << 32;
+  agenda_.put_after(after, {Due::Kind::retry, ops_[op].client,
+                            clients_[ops_[op].client].incarnation, attempt | op});
 }
 
 /// Its end, however it came about.

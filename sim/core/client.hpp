@@ -147,7 +147,8 @@ struct Op {
   bool accepted = true, up = true;
   bool by_hand = false;  ///< a reclaim that the script asks for
   bool done = false;
-  bool queued = false;  ///< told `blocked`, or `denied` with its turn kept
+  bool unlocked = false;  ///< SMB: its unlock was sent before it had an answer
+  bool queued = false;    ///< told `blocked`, or `denied` with its turn kept
   core::Access access, deny;
   core::Wish wish;
   core::Rights rights;

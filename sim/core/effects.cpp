@@ -37,7 +37,8 @@ void World::take_note(const Effects& effects) {
       marks_.hit(mark::grace_ends);
       // Those who have not come back, or are not through, may have lost what they held.
       for (Client& client : clients_) {
-        const bool in_it = client.presence == Presence::reclaiming && client.reclaims > 0;
+        const bool in_it = client.presence == Presence::arriving ||
+                           (client.presence == Presence::reclaiming && client.reclaims > 0);
         client.lost = client.lost || in_it || client.boot_seen != server_->boots();
       }
     }

@@ -289,7 +289,7 @@ void World::believe_locked(Client& client, const Op& op) {
   // What its owner waits for besides may be granted at any time, and lower what it has.
   for (const Op& other : ops_) {
     const bool waits = other.client == op.client && other.incarnation == client.incarnation &&
-                       other.kind == Op::Kind::lock && other.request && !other.done &&
+                       other.kind == Op::Kind::lock && other.tries > 0 && !other.done &&
                        &other != &op && other.file == op.file && other.owner == op.owner;
     if (waits && other.mode == LockMode::shared) count_on_shared(held, units_of(other.range));
   }
@@ -305,7 +305,12 @@ void World::on_lock(Client& client, Op& op, const Reply& reply) {
       undo.kind = Op::Kind::unlock;
       undo.purpose = Op::Purpose::machine;  // before whatever its owner asks next
       undo.done = undo.waiting = false;
-      submit(undo);
+      if (client.presence == Presence::reclaiming) {  // else what is reclaimed would go with it
+        ops_.push_back(std::move(undo));
+        client.when_here.insert(client.when_here.begin(), ops_.size() - 1);
+      } else {
+        submit(undo);
+      }
     }
     return end_call(client, op);
   }
@@ -313,7 +318,7 @@ void World::on_lock(Client& client, Op& op, const Reply& reply) {
     case Status::ok:
       if (op.queued) marks_.hit(mark::turn_taken);
       if (again) marks_.hit(mark::reclaimed_lock);
-      if (!orphaned(client, op)) believe_locked(client, op);
+      if (!orphaned(client, op) && !op.unlocked) believe_locked(client, op);
       return finish_op(client, op);
     case Status::blocked:
       marks_.hit(op.queued ? mark::blocked_again : mark::blocked);

@@ -63,6 +63,11 @@ void World::notice_restart(Client& client) {
   const bool was_there = client.presence != Presence::away;
   client.boot_seen = server_->boots();
   client.early_breaks.clear();
+  if (client.smb() || client.nfs4()) {  // what it has sent went with the connection
+    agenda_.remove_if([index = index_of(client)](const Due& due) {
+      return due.kind == Due::Kind::to_server && due.client == index;
+    });
+  }
   for (Holding& holding : client.holdings) {
     holding.breaking = false;
     holding.flushes = 0;
@@ -78,6 +83,9 @@ void World::notice_restart(Client& client) {
     Op& op = ops_[i];
     if (op.client != index_of(client) || op.done || op.incarnation != client.incarnation) continue;
     const bool void_close = client.smb() && op.kind == Op::Kind::close;  // its handle is gone
+    // What the new run may already have answered is asked again all the same.
+    op.request = {};
+    ++op.tries;
     if (op.purpose != Op::Purpose::application || void_close) {
       op.done = true;
       continue;

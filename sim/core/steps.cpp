@@ -280,6 +280,11 @@ void World::unlock(const Step& step, Client& client) {
     auto is_it = [&](const SmbLock& held) { return held.open == open && held.range == op.range; };
     auto held = std::ranges::find_if(client.smb_locks, is_it);
     if (held != client.smb_locks.end()) client.smb_locks.erase(held);
+    for (Op& asked : ops_) {
+      const bool same = asked.client == step.who && asked.kind == Op::Kind::lock && !asked.done &&
+                        asked.handle == op.handle && asked.range == op.range;
+      asked.unlocked = asked.unlocked || same;
+    }
   } else {
     PosixLocks& held = client.posix[step.file][op.owner - 1U];
     const Units units = units_of(op.range);
@@ -291,7 +296,7 @@ void World::unlock(const Step& step, Client& client) {
                         asked.file == op.file && asked.owner == op.owner;
       if (same && asked.purpose == Op::Purpose::application && asked.range.overlaps(op.range)) {
         asked.done = true;
-        if (asked.request && !op.range.contains(asked.range)) given_up.push_back(asked.range);
+        if (asked.tries > 0 && !op.range.contains(asked.range)) given_up.push_back(asked.range);
       }
     }
     // As a kernel does whose wait was interrupted: it may have been granted on the way.

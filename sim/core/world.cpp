@@ -150,7 +150,8 @@ void World::carry_out(const Due& due) {
     return;
   }
   if (due.kind == Due::Kind::retry) {
-    send(due.what);
+    const auto op = static_cast<std::size_t>(due.what & 0xFFFF'FFFF);
+    if (ops_[op].tries == due.what >> 32) send(op);
   } else if (due.kind == Due::Kind::notice) {
     notice_restart(client);
   } else {
