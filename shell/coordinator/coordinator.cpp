@@ -42,10 +42,10 @@ bool added_exactly(const Effects& effects, Range range) {
 
 }  // namespace
 
-CoreCoordinator::CoreCoordinator(Machine machine, wire::Clock& clock, Append append, Watch watch)
+CoreCoordinator::CoreCoordinator(Machine machine, wire::Clock& clock, Journal journal, Watch watch)
     : machine_(std::move(machine)),
       clock_(clock),
-      append_(std::move(append)),
+      journal_(std::move(journal)),
       watch_(std::move(watch)) {}
 
 CoreCoordinator::~CoreCoordinator() {
@@ -122,7 +122,7 @@ void CoreCoordinator::persist(Effects& effects) {
   if (records.empty()) return;
   ++last_batch_;
   if (barrier) barrier_ = last_batch_;
-  append_(last_batch_, std::move(records));
+  journal_.append(last_batch_, std::move(records));
   for (const Effect& effect : effects) {
     const auto* reply = std::get_if<Reply>(&effect);
     auto at = reply ? waiting_.find(reply->request) : waiting_.end();
@@ -137,6 +137,10 @@ std::uint64_t CoreCoordinator::queue(Effect effect, std::uint64_t least) {
   if (waits_for_disk(effect)) batch = last_batch_;
   if (batch > durable_) {
     held_.push_back({batch, std::move(effect)});
+    if (batch > hurried_) {
+      hurried_ = last_batch_;
+      journal_.hurry();
+    }
   } else {
     outbox_.push_back(std::move(effect));
   }

@@ -26,12 +26,16 @@ namespace lockstep::coordinator {
 
 class CoreCoordinator final : public wire::Coordinator {
  public:
-  /// Takes the records of one step; `durable(number)` is told when they are on disk.
-  using Append = std::function<void(std::uint64_t number, std::vector<journal::Record> records)>;
+  struct Journal {
+    /// Takes the records of one step; `durable(number)` is told when they are on disk.
+    std::function<void(std::uint64_t number, std::vector<journal::Record> records)> append;
+    /// Somebody waits for what was appended.
+    std::function<void()> hurry;
+  };
   /// Sees every step (log, metrics, recording) before its effects leave.
   using Watch = std::function<void(const core::Event&, const core::Effects&)>;
 
-  CoreCoordinator(core::Machine machine, wire::Clock& clock, Append append, Watch watch);
+  CoreCoordinator(core::Machine machine, wire::Clock& clock, Journal journal, Watch watch);
   ~CoreCoordinator() override;
   CoreCoordinator(const CoreCoordinator&) = delete;
   CoreCoordinator& operator=(const CoreCoordinator&) = delete;
@@ -81,7 +85,7 @@ class CoreCoordinator final : public wire::Coordinator {
 
   core::Machine machine_;
   wire::Clock& clock_;
-  const Append append_;
+  const Journal journal_;
   const Watch watch_;
   std::uint64_t epoch_ = 0;
   std::uint64_t last_request_ = 0;
@@ -95,6 +99,7 @@ class CoreCoordinator final : public wire::Coordinator {
   bool failed_ = false;
 
   std::uint64_t last_batch_ = 0;
+  std::uint64_t hurried_ = 0;  // the journal knows that somebody waits for these
   std::uint64_t durable_ = 0;
   std::uint64_t barrier_ = 0;
 

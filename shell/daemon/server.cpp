@@ -166,14 +166,14 @@ Server::Parts::Parts(Config configured)
             [this](std::function<void()> fn) { boost::asio::post(loop_, std::move(fn)); }),
       served_(serve_exports()),
       observer_([this](core::FileId id) { return path(id); }),
-      coordinator_(
-          core::Machine(config_.limits), clock_,
-          [this](std::uint64_t number, std::vector<journal::Record> records) {
-            journal_->append(number, std::move(records));
-          },
-          [this](const core::Event& event, const core::Effects& effects) {
-            observer_.after_step(event, effects);
-          }),
+      coordinator_(core::Machine(config_.limits), clock_,
+                   {[this](std::uint64_t number, std::vector<journal::Record> records) {
+                      journal_->append(number, std::move(records));
+                    },
+                    [this] { journal_->hurry(); }},
+                   [this](const core::Event& event, const core::Effects& effects) {
+                     observer_.after_step(event, effects);
+                   }),
       epoch_(start_journal(open_journal(config_.state))),
       dialler_(loop_, config_.bind_everywhere ? std::vector<std::string>{} : config_.bind,
                net::ConnectionLimits{}),

@@ -11,7 +11,7 @@ void CommitQueue::append(std::uint64_t number, std::vector<Record> records) {
 }
 
 std::span<const Batch> CommitQueue::gather() {
-  poked_ = false;
+  hurried_ = false;
   std::move(queue_.begin(), queue_.end(), std::back_inserter(gathered_));
   queue_.clear();
   if (fenced_) return {};

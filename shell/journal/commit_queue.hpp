@@ -1,6 +1,9 @@
 // What is written to the store next, and what its answer means: group commit without a thread and
-// without a clock. Whoever carries it (a writer thread, the simulator's virtual disk) asks `due`,
-// writes what `gather` gives and tells `written` how that went.
+// without a clock. Whoever carries it (a writer thread, the simulator's virtual disk) writes what
+// `gather` gives and tells `written` how that went: at once when it is `due`, after about the time
+// of one transaction when it `lingers`, after a pause when it `retries`.
+//
+// What nobody waits for lingers: a release goes to disk together with the grant that follows it.
 //
 // When the store fails, what is queued stays queued, in its order (a key that changes again is kept
 // once, so that a long failure costs no more memory than the state itself). Only a store that was
@@ -27,11 +30,11 @@ class CommitQueue {
 
   /// Numbers must go up by at least one each time.
   void append(std::uint64_t number, std::vector<Record> records);
-  /// Worth another attempt now, if the last one failed.
-  void poke() { poked_ = true; }
+  /// Somebody waits for what is queued now.
+  void hurry() { hurried_ = true; }
 
-  bool due() const { return failing_ ? poked_ : !queue_.empty(); }
-  /// Whether an attempt after a while makes sense although nothing is due.
+  bool due() const { return !failing_ && hurried_ && !queue_.empty(); }
+  bool lingers() const { return !failing_ && !hurried_ && !queue_.empty(); }
   bool retries() const { return failing_ && !fenced_; }
   /// What one transaction is to write; it stays where it is until `written`. Empty: nothing.
   std::span<const Batch> gather();
@@ -46,7 +49,7 @@ class CommitQueue {
   std::vector<Batch> queue_;
   std::vector<Batch> gathered_;
   std::size_t merged_ = 0;  ///< batches that now stand inside another one of `gathered_`
-  bool poked_ = false;
+  bool hurried_ = false;
   bool failing_ = false;
   bool fenced_ = false;
   Failure failure_ = Failure::io;

@@ -1,8 +1,14 @@
 #include "shell/journal/group_commit.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace lockstep::journal {
+
+namespace {
+// However slow the disk: what is released is off the record soon.
+constexpr std::chrono::milliseconds kLingerMax{50};
+}  // namespace
 
 GroupCommit::GroupCommit(std::unique_ptr<Store> store, Post post, Handler handler, Options options)
     : store_(std::move(store)),
@@ -32,10 +38,10 @@ void GroupCommit::append(std::uint64_t number, std::vector<Record> records) {
   wake_.notify_one();
 }
 
-void GroupCommit::poke() {
+void GroupCommit::hurry() {
   {
     std::lock_guard hold(mutex_);
-    commit_.poke();
+    commit_.hurry();
   }
   wake_.notify_one();
 }
@@ -47,11 +53,12 @@ GroupCommit::Stats GroupCommit::stats() const {
 
 void GroupCommit::wait_for_work(std::unique_lock<std::mutex>& hold) {
   const auto due = [this] { return ending_ || commit_.due(); };
-  if (commit_.retries() && options_.retry.count() > 0) {
+  if (commit_.retries()) {
     wake_.wait_for(hold, options_.retry, due);
-  } else {
-    wake_.wait(hold, due);
+    return;
   }
+  wake_.wait(hold, [&] { return due() || commit_.lingers(); });
+  wake_.wait_for(hold, linger_, due);
 }
 
 void GroupCommit::run() {
@@ -68,8 +75,11 @@ void GroupCommit::run() {
 }
 
 void GroupCommit::write(std::span<const Batch> batches) {
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point begun = Clock::now();
   if (options_.delay.count() > 0) std::this_thread::sleep_for(options_.delay);
   const Result<> done = store_->write(batches);
+  linger_ = std::min<Clock::duration>(Clock::now() - begun, kLingerMax);
   CommitQueue::News news;
   {
     std::lock_guard hold(mutex_);

@@ -1,7 +1,7 @@
 // Carries batches from the loop's thread to the store: one writer thread, and whatever has gathered
 // while the disk was busy goes into its next transaction. So many steps share one fsync, and a
 // lonely one waits for nobody. What is written, and what a failure means, is CommitQueue's; a
-// failing store is tried again when the writer is poked and after `retry`.
+// failing store is tried again after `retry`.
 #pragma once
 
 #include <chrono>
@@ -19,7 +19,7 @@ namespace lockstep::journal {
 class GroupCommit {
  public:
   struct Options {
-    /// Between two attempts while the store fails; zero: only when poked.
+    /// Between two attempts while the store fails.
     std::chrono::milliseconds retry{1000};
     /// Waits this long before each transaction: a slow disk, for benchmarks and tests.
     std::chrono::microseconds delay{0};
@@ -47,8 +47,8 @@ class GroupCommit {
 
   /// Numbers must go up by at least one each time. Never blocks on the disk.
   void append(std::uint64_t number, std::vector<Record> records);
-  /// Try again now, if the last attempt failed.
-  void poke();
+  /// Somebody waits for what was appended.
+  void hurry();
   Stats stats() const;
 
  private:
@@ -66,6 +66,7 @@ class GroupCommit {
   std::condition_variable wake_;
   CommitQueue commit_;
   bool ending_ = false;
+  std::chrono::nanoseconds linger_{0};  ///< as long as the last transaction took; the writer's
   std::thread writer_;
 };
 

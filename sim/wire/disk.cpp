@@ -132,14 +132,39 @@ void JournalDisk::append(std::uint64_t number, std::vector<journal::Record> reco
   start();
 }
 
+void JournalDisk::hurry() {
+  if (!*on_) return;
+  queue_.hurry();
+  start();
+}
+
+void JournalDisk::after(Nanos delay, void (JournalDisk::*then)()) {
+  time_.put_after(delay, [this, then, on = on_] {
+    if (*on) (this->*then)();
+  });
+}
+
 void JournalDisk::start() {
-  if (busy_ || !queue_.due()) return;
+  if (busy_) return;
+  if (queue_.due()) return begin();
+  if (!queue_.lingers() || std::exchange(lingering_, true)) return;
+  after(chance_.below(health_.sync_max) + 1, &JournalDisk::linger_ends);
+}
+
+void JournalDisk::linger_ends() {
+  lingering_ = false;
+  if (!busy_ && queue_.lingers()) begin();
+}
+
+void JournalDisk::retry() {
+  if (!busy_) begin();
+}
+
+void JournalDisk::begin() {
   writing_ = queue_.gather();
   if (writing_.empty()) return;
   busy_ = true;
-  time_.put_after(chance_.below(health_.sync_max) + 1, [this, on = on_] {
-    if (*on) write();
-  });
+  after(chance_.below(health_.sync_max) + 1, &JournalDisk::write);
 }
 
 void JournalDisk::write() {
@@ -164,12 +189,7 @@ void JournalDisk::write() {
   if (news.failed && *on_) handler_.failed(*news.failed);
   if (!*on_) return;
   start();
-  if (!queue_.retries()) return;
-  time_.put_after(kJournalRetry, [this, on = on_] {
-    if (!*on || busy_) return;
-    queue_.poke();
-    start();
-  });
+  if (queue_.retries()) after(kJournalRetry, &JournalDisk::retry);
 }
 
 void JournalDisk::power_off() {

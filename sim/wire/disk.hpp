@@ -113,6 +113,7 @@ class JournalDisk {
   journal::Store& store() { return store_; }
   std::uint64_t epoch() const { return store_.epoch(); }
   void append(std::uint64_t number, std::vector<journal::Record> records);
+  void hurry();
   /// A transaction that is under way may or may not reach the medium.
   void power_off();
   /// Told before a write reaches the medium, and before its news is told.
@@ -122,7 +123,12 @@ class JournalDisk {
 
  private:
   void start();
+  void begin();
+  void linger_ends();
+  void retry();
   void write();
+  /// `then`, unless the power goes before.
+  void after(Nanos delay, void (JournalDisk::*then)());
 
   VirtualTime& time_;
   Random& chance_;
@@ -131,7 +137,7 @@ class JournalDisk {
   Handler handler_;
   journal::CommitQueue queue_;
   std::span<const journal::Batch> writing_;
-  bool busy_ = false;
+  bool busy_ = false, lingering_ = false;
   std::shared_ptr<bool> on_ = std::make_shared<bool>(true);
 };
 

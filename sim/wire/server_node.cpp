@@ -15,14 +15,14 @@ ServerNode::ServerNode(VirtualTime& time, Network& network, Disk& disk, Random& 
       settings_(settings),
       hooks_(std::move(hooks)),
       clock_(time),
-      coordinator_(
-          core::Machine(settings.limits), clock_,
-          [this](std::uint64_t number, std::vector<journal::Record> records) {
-            journal_.append(number, std::move(records));
-          },
-          [this](const core::Event& event, const core::Effects& effects) {
-            if (!dead_) hooks_.on_step(event, effects, coordinator_.machine());
-          }),
+      coordinator_(core::Machine(settings.limits), clock_,
+                   {[this](std::uint64_t number, std::vector<journal::Record> records) {
+                      journal_.append(number, std::move(records));
+                    },
+                    [this] { journal_.hurry(); }},
+                   [this](const core::Event& event, const core::Effects& effects) {
+                     if (!dead_) hooks_.on_step(event, effects, coordinator_.machine());
+                   }),
       journal_(time, chance, disk.health, medium,
                {[this](std::uint64_t number) { coordinator_.durable(number); },
                 [this](const journal::Error&) { coordinator_.journal_failed(); }}),

@@ -33,15 +33,16 @@ class CoordinatorTest : public ::testing::Test {
  protected:
   CoordinatorTest()
       : coordinator(Machine(Limits{}), clock,
-                    [this](std::uint64_t number, std::vector<journal::Record> records) {
-                      appended = number;
-                      for (auto& record : records) {
-                        if (record.value)
-                          disk[record.key] = *record.value;
-                        else
-                          disk.erase(record.key);
-                      }
-                    },
+                    {[this](std::uint64_t number, std::vector<journal::Record> records) {
+                       appended = number;
+                       for (auto& record : records) {
+                         if (record.value)
+                           disk[record.key] = *record.value;
+                         else
+                           disk.erase(record.key);
+                       }
+                     },
+                     [this] { hurried = appended; }},
                     {}) {
     coordinator.recover({}, 1);
     coordinator.durable(appended);
@@ -63,7 +64,7 @@ class CoordinatorTest : public ::testing::Test {
   }
 
   HandClock clock;
-  std::uint64_t appended = 0;
+  std::uint64_t appended = 0, hurried = 0;
   journal::Contents disk;
   CoreCoordinator coordinator;
 };
@@ -74,9 +75,11 @@ TEST_F(CoordinatorTest, AGrantWaitsForTheDiskAndAReleaseDoesNot) {
   const LockRequested event = lock(host);
   coordinator.submit(event, event.request, granted);
   EXPECT_FALSE(granted.reply) << "not on disk yet";
+  EXPECT_EQ(hurried, appended) << "the disk is told that somebody waits";
   const Unlocked unlock{coordinator.new_request(), host, {}, "o", {7, 0, 1}, Range::whole(), {}};
   coordinator.submit(unlock, unlock.request, released);
   EXPECT_TRUE(released.reply) << "gives something back only";
+  EXPECT_LT(hurried, appended) << "for which nobody waits";
   coordinator.durable(appended);
   ASSERT_TRUE(granted.reply);
   EXPECT_EQ(granted.reply->status, Status::ok);
@@ -132,7 +135,7 @@ TEST_F(CoordinatorTest, WhatWasDurableIsThereAfterARestart) {
   Sink granted;
   const LockRequested event = lock(host);
   coordinator.submit(event, event.request, granted);
-  CoreCoordinator next(Machine(Limits{}), clock, [](auto, auto) {}, {});
+  CoreCoordinator next(Machine(Limits{}), clock, {[](auto, auto) {}, [] {}}, {});
   next.recover(disk, 2);
   EXPECT_TRUE(next.in_grace());
   ASSERT_EQ(next.machine().view({7, 0, 1}).locks.size(), 1u);

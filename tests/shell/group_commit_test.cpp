@@ -60,6 +60,7 @@ class GroupCommitTest : public testing::Test {
   void append(std::uint64_t number) {
     commit_->append(number, {{"last", std::to_string(number)},
                              {"key" + std::to_string(number), std::to_string(number)}});
+    commit_->hurry();
   }
 
   std::shared_ptr<MemoryMedium> medium_ = std::make_shared<MemoryMedium>();
@@ -91,8 +92,24 @@ TEST_F(GroupCommitTest, StepsThatComeWhileTheDiskIsBusyShareATransaction) {
   EXPECT_LE(medium_->writes(), 10u);
 }
 
+TEST_F(GroupCommitTest, WhatNobodyWaitsForSharesTheNextTransaction) {
+  start({.retry = 1000ms, .delay = 20ms});
+  append(1);
+  ASSERT_TRUE(loop_.run_until([this] { return durable_ == 1; }));
+  commit_->append(2, {{"released", std::nullopt}});
+  append(3);
+  ASSERT_TRUE(loop_.run_until([this] { return durable_ == 3; }));
+  EXPECT_EQ(medium_->writes(), 2u);
+}
+
+TEST_F(GroupCommitTest, WhatNobodyWaitsForGoesByItself) {
+  start();
+  commit_->append(1, {{"released", std::nullopt}});
+  ASSERT_TRUE(loop_.run_until([this] { return durable_ == 1; }));
+}
+
 TEST_F(GroupCommitTest, KeepsEverythingInOrderWhileTheStoreFails) {
-  start({.retry = 0ms, .delay = 0us});
+  start({.retry = 5ms, .delay = 0us});
   append(1);
   ASSERT_TRUE(loop_.run_until([this] { return durable_ == 1; }));
   medium_->fail_with(Error{Failure::full, "full"});
@@ -103,7 +120,6 @@ TEST_F(GroupCommitTest, KeepsEverythingInOrderWhileTheStoreFails) {
   EXPECT_EQ(medium_->contents().at("last"), "1");
   EXPECT_EQ(errors_, std::vector<Failure>{Failure::full}) << "told once";
   medium_->fail_with({});
-  commit_->poke();
   ASSERT_TRUE(loop_.run_until([this] { return durable_ == 21; }));
   const Contents contents = medium_->contents();
   EXPECT_EQ(contents.at("last"), "20");
@@ -128,7 +144,6 @@ TEST_F(GroupCommitTest, NeverWritesAgainOnceFenced) {
   ASSERT_TRUE(loop_.run_until([this] { return !errors_.empty(); }));
   EXPECT_EQ(errors_.back(), Failure::fenced);
   append(2);
-  commit_->poke();
   commit_.reset();
   EXPECT_TRUE(medium_->contents().empty());
 }
