@@ -69,8 +69,7 @@ ConflictSeen::Trigger trigger_of(Cause cause) {
 }
 
 ConflictSeen::Thing thing_of(Flavour flavour) {
-  const bool nfs = flavour == Flavour::delegation || flavour == Flavour::directory_delegation;
-  return nfs ? ConflictSeen::Thing::delegation : ConflictSeen::Thing::smb_lease;
+  return is_delegation(flavour) ? ConflictSeen::Thing::delegation : ConflictSeen::Thing::smb_lease;
 }
 
 bool State::is_own(const Right& right, const Asker& asker) const {

@@ -136,7 +136,7 @@ void State::grant_open(const OpenRequested& event, Client& client, File& file, c
   open->access = open->access | event.access;
   open->deny = open->deny | event.deny;
   open->asked.emplace_back(event.access, event.deny);
-  if (!open->right && right && right->flavour != Flavour::delegation) {
+  if (!open->right && right && !is_delegation(right->flavour)) {
     open->right = right;
     ++right->opens;
   }

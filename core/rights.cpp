@@ -71,8 +71,8 @@ void State::begin_break(Right& right, const Breaking& how, Cause cause, const As
   }
   right.breaking = true;
   right.to = right.required = how.to;
-  const bool delegated = thing_of(right.flavour) == ConflictSeen::Thing::delegation;
-  right.deadline = now + (delegated ? limits.delegation_timeout : limits.break_timeout);
+  right.deadline =
+      now + (is_delegation(right.flavour) ? limits.delegation_timeout : limits.break_timeout);
   set_timer(right.deadline, TimerKind::brk, right.id.value);
   // What completes a break passes the queue: the holder's own lock requests may go now.
   if (right.file->parked(WaitFor::locks) == 0) return;
@@ -96,7 +96,7 @@ void State::end_break(Right& right) {
                       right.breaker_client, right.client->id, right.handle_only,
                       now - right.break_since});
   }
-  if (right.flavour == Flavour::delegation) {
+  if (is_delegation(right.flavour)) {
     right.file->no_delegation_until = now + limits.regrant_backoff;
     fading.emplace(right.file->no_delegation_until, right.file->id);
   }
@@ -214,7 +214,7 @@ bool State::runs_under(const InFlight& access, const Client& client, Flavour fla
                        const LeaseKey& key, OpenId open) {
   if (flavour == Flavour::oplock) return open && access.open == open;
   if (access.client != &client) return false;
-  if (flavour == Flavour::delegation || flavour == Flavour::directory_delegation) {
+  if (is_delegation(flavour)) {
     return access.open || client.protocol != Protocol::nfs40;  // else it names no client
   }
   const bool by_parent = flavour == Flavour::directory_lease && access.parent_key == key;
@@ -302,9 +302,9 @@ Right* State::grant_right(Open& open, const OpenRequested& event, const Asker& a
   if (leased) {
     auto held = leases.find({open.client->id, wish.key});
     if (held != leases.end()) right = held->second;
-  } else if (wish.flavour == Flavour::delegation) {
+  } else if (is_delegation(wish.flavour)) {
     for (const auto& [id, other] : file.rights) {
-      if (other->client == open.client && other->flavour == Flavour::delegation) right = other;
+      if (other->client == open.client && other->flavour == wish.flavour) right = other;
     }
   }
   if (right && !leased) {
@@ -335,7 +335,7 @@ Rights State::reduce(const File& file, const Asker& asker, const OpenRequested& 
   const Rights w{RightBit::write};
   const Rights h{RightBit::handle};
   Rights allowed = asked;
-  if (flavour == Flavour::delegation) {
+  if (is_delegation(flavour)) {
     const bool may = !grace && asker.client->callback_up && now >= file.no_delegation_until &&
                      event.reclaim == Reclaim::none;
     if (!may) return kNoRights;
@@ -343,9 +343,9 @@ Rights State::reduce(const File& file, const Asker& asker, const OpenRequested& 
   auto others = file.held;
   if (asker.own && !asker.own->rights.empty()) --others[column(asker.own->held())];
   auto held = [&](Held what) { return others[column(what)] != 0; };
-  if (flavour == Flavour::delegation) {
+  if (is_delegation(flavour)) {
     for (const auto& [id, right] : file.rights) {
-      if (right->breaking && right->flavour == Flavour::delegation) return kNoRights;
+      if (right->breaking && is_delegation(right->flavour)) return kNoRights;
     }
   }
   if (held(Held::lease_rw) || held(Held::lease_rwh) || held(Held::exclusive) || held(Held::batch) ||

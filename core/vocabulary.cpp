@@ -120,10 +120,6 @@ std::string_view name(Status status) {
       return "key_in_use";
     case Status::bad_mode:
       return "bad_mode";
-    case Status::expired:
-      return "expired";
-    case Status::revoked:
-      return "revoked";
     case Status::limit:
       return "limit";
     case Status::journal_failed:

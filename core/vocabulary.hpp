@@ -34,12 +34,16 @@ inline constexpr Rights kRWH{RightBit::read, RightBit::write, RightBit::handle};
 
 enum class Flavour : std::uint8_t {
   none,
-  lease,            ///< SMB 2.1+ lease: identity (client, key)
-  oplock,           ///< SMB oplock: identity the open
-  delegation,       ///< NFSv4: identity (client, file)
-  directory_lease,  ///< SMB 3 lease on a directory
-  directory_delegation,
+  lease,                 ///< SMB 2.1+ lease: identity (client, key)
+  oplock,                ///< SMB oplock: identity the open
+  delegation,            ///< NFSv4: identity (client, file)
+  directory_lease,       ///< SMB 3 lease on a directory
+  directory_delegation,  ///< NFSv4.1: identity (client, directory)
 };
+/// Held by a client whether it has opens or not, and recalled: an NFSv4 lease period to answer.
+constexpr bool is_delegation(Flavour flavour) {
+  return flavour == Flavour::delegation || flavour == Flavour::directory_delegation;
+}
 
 enum class LockMode : std::uint8_t { shared, exclusive };
 constexpr bool clash(LockMode a, LockMode b) {
@@ -102,13 +106,11 @@ enum class Status : std::uint8_t {
   range_not_locked,
   unknown_client,
   unknown_open,
-  unknown_right,  ///< no such lease, oplock or delegation of this client
-  not_breaking,   ///< an acknowledgment that nobody asked for, or too late
-  ack_exceeds,    ///< acknowledged state is more than the break allows
-  key_in_use,     ///< the lease key belongs to another file
-  bad_mode,       ///< the open does not allow it (write lock without write access, ...)
-  expired,        ///< the client's lease ended and its state was given away
-  revoked,
+  unknown_right,   ///< no such lease, oplock or delegation of this client
+  not_breaking,    ///< an acknowledgment that nobody asked for, or too late
+  ack_exceeds,     ///< acknowledged state is more than the break allows
+  key_in_use,      ///< the lease key belongs to another file
+  bad_mode,        ///< the open does not allow it (write lock without write access, ...)
   limit,           ///< a limit of core/limits.hpp is reached
   journal_failed,  ///< the state cannot be made durable, so it is not promised
 };

@@ -87,11 +87,12 @@ struct Grants : Judge {
   /// What others leave of the rights. (The open itself is in the list already.)
   Rights reduced(const OpenRequested& e, const Asked& asked, const Right& as, Rights left) const {
     const bool delegation = is_delegation(as.flavour);
+    const bool of_data = as.flavour == Flavour::delegation;  // entries are no open's to change
     const RightBit write = RightBit::write, handle = RightBit::handle;
     auto here = [&](auto& each) { return each.file == e.file; };
     for (const Right& r : all(rights, here)) {
       const bool theirs = is_delegation(r.flavour);
-      if (own(asked, r) || r.rights.empty() || r.flavour == Flavour::directory_delegation) continue;
+      if (own(asked, r) || r.rights.empty()) continue;
       if (r.rights.has(write) || (theirs && delegation && r.breaking)) left = kNoRights;
       left = left.without(write);
       if (r.flavour == Flavour::oplock && as.flavour == Flavour::lease) left = left.without(handle);
@@ -103,7 +104,7 @@ struct Grants : Judge {
           delegation ? o.client == e.client : o.open == asked.open || (under && own(asked, *under));
       if (own_open || o.attributes_only) continue;
       left = left.without(write);
-      if (delegation && (o.access.has(AccessBit::write) || o.deny.has(AccessBit::read)))
+      if (of_data && (o.access.has(AccessBit::write) || o.deny.has(AccessBit::read)))
         left = kNoRights;
     }
     for (const Lock& held : all(locks, here))
@@ -117,7 +118,7 @@ struct Grants : Judge {
         !client(e.client)->callback_up || grace || e.reclaim == Reclaim::delegated ||
         any(backoffs, [&](auto& each) { return here(each) && each.until > now; }) ||
         any(opens, [&](auto& o) {
-          return here(o) && smb(o.client) && !o.attributes_only && o.deny.meets(lets);
+          return of_data && here(o) && smb(o.client) && !o.attributes_only && o.deny.meets(lets);
         });
     return barred ? kNoRights : left;
   }

@@ -165,8 +165,5 @@ bool among(const std::vector<Thing>& list, const Thing& thing) {
 }
 
 constexpr bool is_lease(Flavour f) { return f == Flavour::lease || f == Flavour::directory_lease; }
-constexpr bool is_delegation(Flavour f) {
-  return f == Flavour::delegation || f == Flavour::directory_delegation;
-}
 
 }  // namespace lockstep::model

@@ -9,7 +9,9 @@
 (* delegation and WAITS.  When his queue is full, or a notification got    *)
 (* lost, the delegation is recalled: never silence.  A directory lease is  *)
 (* broken to none: R by notice, RH with an acknowledgment that nobody      *)
-(* waits for.  A holder's own change breaks nothing of his.                *)
+(* waits for; it is told of a change as soon as that is asked for, even    *)
+(* when the change then waits for others.  A holder's own change breaks    *)
+(* nothing of his.                                                         *)
 (*                                                                         *)
 (*   entries    names in the directory                                     *)
 (*   right[c]   {}, R or RH; recall[c] whether its break is out            *)
@@ -17,6 +19,9 @@
 (*   letter[c]  a break, recall or notice is on its way to c               *)
 (*   cache[c]   the listing that c keeps, or Nothing                       *)
 (*   waiting    changes that wait for recalls: [client, change, waits]     *)
+(*   backoff    a recall ended a moment ago: no delegation yet             *)
+(*   granted    who has a delegation, in the order in which they got it    *)
+(*   clock      who has to answer a recall, in the order of the deadlines  *)
 (***************************************************************************)
 EXTENDS Integers, FiniteSets, Sequences, TLC
 
@@ -29,10 +34,11 @@ Nothing == {"no listing"}      \* no set of names is this
 Changes == {[kind |-> k, name |-> n] : k \in {"add", "remove"}, n \in Names}
            \cup {[kind |-> "rename", name |-> n] : n \in Names}
 
-VARIABLES entries, right, recall, notes, letter, cache, waiting
-vars == <<entries, right, recall, notes, letter, cache, waiting>>
+VARIABLES entries, right, recall, notes, letter, cache, waiting, backoff, granted, clock
+vars == <<entries, right, recall, notes, letter, cache, waiting, backoff, granted, clock>>
 State == [entries |-> entries, right |-> right, recall |-> recall, notes |-> notes,
-          letter |-> letter, cache |-> cache, waiting |-> waiting]
+          letter |-> letter, cache |-> cache, waiting |-> waiting, backoff |-> backoff,
+          granted |-> granted, clock |-> clock]
 
 Delegated(c) == Flavour[c] = "directory_delegation"
 Holders == {c \in Clients : Flavour[c] # "none"}
@@ -67,16 +73,20 @@ Recalls(s, c, x)  == {d \in Others(c) : Delegated(d) /\ s.right[d] # {}
 Notified(s, c, x) == {d \in Others(c) : Delegated(d) /\ s.right[d] # {}} \ Recalls(s, c, x)
 Leases(s, c)      == {d \in Others(c) : ~Delegated(d) /\ s.right[d] # {} /\ ~s.recall[d]}
 
-Recalling(s, ds) == [s EXCEPT !.recall = [d \in Clients |-> @[d] \/ d \in ds],
+Recalling(s, ds) == LET New(d) == d \in ds /\ ~s.recall[d] IN
+                    [s EXCEPT !.clock = @ \o SelectSeq(s.granted, New),
+                              !.recall = [d \in Clients |-> @[d] \/ d \in ds],
                               !.letter = [d \in Clients |-> @[d] \/ (d \in ds /\ ~s.recall[d])]]
+
+Begun(s, c, x) ==      \* all breaks of this change, whether it can go on or not
+  [Recalling(s, Recalls(s, c, x) \cup {d \in Leases(s, c) : "H" \in s.right[d]}) EXCEPT
+     !.letter = [d \in Clients |-> @[d] \/ d \in Leases(s, c)],
+     !.right  = [d \in Clients |-> IF d \in Leases(s, c) /\ "H" \notin s.right[d] THEN {} ELSE @[d]]]
 
 Change(s, c, x) ==
   LET t == [s EXCEPT
         !.entries = Applied(@, x),
         !.notes  = [d \in Clients |-> IF d \in Notified(s, c, x) THEN Append(@[d], x) ELSE @[d]],
-        !.letter = [d \in Clients |-> @[d] \/ d \in Leases(s, c)],
-        !.recall = [d \in Clients |-> @[d] \/ (d \in Leases(s, c) /\ "H" \in s.right[d])],
-        !.right  = [d \in Clients |-> IF d \in Leases(s, c) /\ "H" \notin s.right[d] THEN {} ELSE @[d]],
         !.cache[c] = IF @ = Nothing THEN @ ELSE Applied(s.entries, x)]    \* it saw its own change
   IN  [t EXCEPT !.cache[c] = IF s.notes[c] = <<>> THEN @ ELSE s.cache[c],
                 !.notes[c] = IF @ = <<>> \/ s.cache[c] = Nothing THEN @ ELSE Append(@, x)]
@@ -90,39 +100,67 @@ Settle(s, reply, told) ==
                w == s.waiting[i]
                ds == Recalls(s, w.client, w.change)
                rest == SubSeq(s.waiting, 1, i - 1) \o SubSeq(s.waiting, i + 1, Len(s.waiting))
+               begun == Begun(s, w.client, w.change)
            IN  IF ~Possible(s.entries, w.change)
                THEN Settle([s EXCEPT !.waiting = rest], reply, told \cup {<<w.client, "no_such_name">>})
                ELSE IF ds # {}
-               THEN Settle([Recalling(s, ds) EXCEPT !.waiting[i].waits = ds], reply, told)
-               ELSE Settle(Change([s EXCEPT !.waiting = rest], w.client, w.change), reply,
+               THEN Settle([begun EXCEPT !.waiting[i].waits = ds], reply, told)
+               ELSE Settle(Change([begun EXCEPT !.waiting = rest], w.client, w.change), reply,
                            told \cup {<<w.client, "ok">>})
 
 Released(s, ds, reply) ==        \* rights of ds are gone, their breaks have ended
-  Settle([s EXCEPT !.right  = [d \in Clients |-> IF d \in ds THEN {} ELSE @[d]],
+  Settle([s EXCEPT !.granted = SelectSeq(@, LAMBDA d : d \notin ds),
+                   !.clock  = SelectSeq(@, LAMBDA d : d \notin ds),
+                   !.right  = [d \in Clients |-> IF d \in ds THEN {} ELSE @[d]],
                    !.recall = [d \in Clients |-> IF d \in ds THEN FALSE ELSE @[d]],
                    !.notes  = [d \in Clients |-> IF d \in ds THEN <<>> ELSE @[d]],
+                   !.backoff = @ \/ \E d \in ds : Delegated(d) /\ s.recall[d],
                    !.waiting = [i \in DOMAIN @ |-> [@[i] EXCEPT !.waits = @ \ ds]]], reply, {})
 
 -----------------------------------------------------------------------------
 AccessRequested(s, c, x) ==
   LET ds == Recalls(s, c, x)
+      begun == Begun(s, c, x)
   IN  IF ~Possible(s.entries, x) THEN Say(s, "no_such_name")
-      ELSE IF ds = {} THEN Say(Change(s, c, x), "ok")
-      ELSE Say([Recalling(s, ds) EXCEPT
+      ELSE IF ds = {} THEN Say(Change(begun, c, x), "ok")
+      ELSE Say([begun EXCEPT
                   !.waiting = Append(@, [client |-> c, change |-> x, waits |-> ds])], "parked")
 
 (* GET_DIR_DELEGATION or CREATE of the directory with a lease; not into a  *)
-(* change that is waiting; a second delegation is not to be had.           *)
+(* change that is waiting; no delegation while one is recalled or just     *)
+(* was; a second one is not to be had.  A lease grows, but not while it    *)
+(* breaks.                                                                 *)
 OpenRequested(s, c, wish) ==
-  IF s.right[c] # {} THEN Say(s, IF Delegated(c) THEN "unavailable" ELSE "ok")
-  ELSE IF \E i \in DOMAIN s.waiting : s.waiting[i].client # c THEN Say(s, "unavailable")
-  ELSE Say([s EXCEPT !.right[c] = IF Delegated(c) THEN R ELSE wish, !.cache[c] = Nothing,
-                     !.letter[c] = FALSE], "ok")
+  LET meets  == \E i \in DOMAIN s.waiting : s.waiting[i].client # c
+      barred == s.backoff \/ \E d \in Clients : Delegated(d) /\ s.recall[d]
+  IN  IF Delegated(c) /\ (s.right[c] # {} \/ meets \/ barred) THEN Say(s, "unavailable")
+      ELSE IF s.right[c] # {}
+      THEN Say(IF meets \/ s.recall[c] \/ ~(s.right[c] \subseteq wish) THEN s
+               ELSE [s EXCEPT !.right[c] = wish], "ok")
+      ELSE IF meets THEN Say(s, "unavailable")
+      ELSE Say([s EXCEPT !.right[c] = IF Delegated(c) THEN R ELSE wish, !.cache[c] = Nothing,
+                         !.granted = IF Delegated(c) THEN Append(@, c) ELSE @, !.letter[c] = FALSE], "ok")
+
+(* The deadlines pass, one after the other; who gave no answer is revoked, *)
+(* and told with its next call. Nobody waits for leases.                   *)
+RECURSIVE Expire(_, _, _)
+Expire(s, ds, told) ==
+  IF ds = <<>> THEN [state |-> s, reply |-> "ok", told |-> told]
+  ELSE LET t == Released(s, {Head(ds)}, "ok")
+       IN  IF \E i \in DOMAIN s.clock : s.clock[i] = Head(ds) THEN Expire(t.state, Tail(ds), told \cup t.told)
+           ELSE Expire(s, Tail(ds), told)
+
+Tick(s) == LET late == {d \in Clients : s.recall[d]}
+               t == Released([s EXCEPT !.backoff = FALSE, !.letter = [d \in Clients |-> @[d] \/ d \in late]],
+                             {d \in late : ~Delegated(d)}, "ok")
+           IN  Expire(t.state, s.clock, t.told)
 
 Step(s, e) ==
   CASE e.type = "OpenRequested"   -> OpenRequested(s, e.client, e.wish)
     [] e.type = "AccessRequested" -> AccessRequested(s, e.client, e.change)
     [] e.type = "Listed"          -> Say([s EXCEPT !.cache[e.client] = s.entries, !.notes[e.client] = <<>>], "ok")
+    [] e.type = "BreakAcknowledged" /\ ~s.recall[e.client]   -> Say(s, "not_breaking")
+    [] e.type = "RightReturned" /\ s.right[e.client] = {}    -> Say(s, "unknown_right")
     [] e.type \in {"BreakAcknowledged", "RightReturned"} ->
          Released([s EXCEPT !.cache[e.client] = Nothing, !.letter[e.client] = FALSE], {e.client}, "ok")
     [] e.type = "NoticeArrived"   ->
@@ -137,33 +175,32 @@ Step(s, e) ==
     [] e.type = "ClientLeft"      ->
          Released([s EXCEPT !.cache[e.client] = Nothing, !.letter[e.client] = FALSE,
                             !.waiting = SelectSeq(@, LAMBDA w : w.client # e.client)], {e.client}, "ok")
-    [] e.type = "Tick"            ->   \* who did not answer is revoked, and told with its next call
-         LET late == {d \in Clients : s.recall[d]}
-         IN  Released([s EXCEPT !.letter = [d \in Clients |-> @[d] \/ d \in late]], late, "ok")
+    [] e.type = "Tick"            -> Tick(s)
 
 (* The clients' side: one change at a time; listings are kept only under a *)
-(* right; an acknowledgment answers a break that arrived.                  *)
+(* right; an acknowledgment may come at any time, also too late.           *)
 Fair(s, e) ==
   CASE e.type = "AccessRequested" -> ~\E i \in DOMAIN s.waiting : s.waiting[i].client = e.client
     [] e.type = "Listed"          -> s.right[e.client] # {} /\ ~s.letter[e.client]
                                      /\ ~s.recall[e.client]
-    [] e.type = "BreakAcknowledged" -> ~Delegated(e.client) /\ s.recall[e.client] /\ ~s.letter[e.client]
-    [] e.type = "RightReturned"   -> Delegated(e.client) /\ s.right[e.client] # {}
+    [] e.type = "BreakAcknowledged" -> ~Delegated(e.client)
+    [] e.type = "RightReturned"   -> Delegated(e.client)
     [] e.type = "NoticeArrived"   -> s.letter[e.client]
     [] e.type \in {"NotificationArrived", "NotificationLost"} -> s.notes[e.client] # <<>>
     [] e.type = "RequestCancelled" -> \E i \in DOMAIN s.waiting : s.waiting[i].client = e.client
     [] OTHER                      -> TRUE
 
-Init == /\ entries = {} /\ waiting = <<>>
+Init == /\ entries = {} /\ waiting = <<>> /\ backoff = FALSE /\ granted = <<>> /\ clock = <<>>
         /\ right = [c \in Clients |-> {}] /\ recall = [c \in Clients |-> FALSE]
         /\ notes = [c \in Clients |-> <<>>] /\ letter = [c \in Clients |-> FALSE]
         /\ cache = [c \in Clients |-> Nothing]
 Become(s) == /\ entries' = s.entries /\ right' = s.right /\ recall' = s.recall /\ notes' = s.notes
-             /\ letter' = s.letter /\ cache' = s.cache /\ waiting' = s.waiting
+             /\ letter' = s.letter /\ cache' = s.cache /\ waiting' = s.waiting /\ backoff' = s.backoff
+             /\ granted' = s.granted /\ clock' = s.clock
 Do(e) == IF Fair(State, e) THEN Become(Step(State, e).state) ELSE FALSE
 Next  == \E e \in Event : Do(e)
 Spec  == Init /\ [][Next]_vars
-View  == [right |-> right, recall |-> recall, waiting |-> waiting]
+View  == [right |-> right, recall |-> recall, waiting |-> waiting, backoff |-> backoff]
 
 -----------------------------------------------------------------------------
 (* 13. DirCoherence. A listing that is kept is the directory as soon as    *)
@@ -185,12 +222,18 @@ DirRecallWaits(s, e, t) == t.state.entries # s.entries => \A d \in Clients :
   \/ (e.type = "AccessRequested" /\ e.client = d)
   \/ <<d, "ok">> \in t.told
 
+(* No delegation while one is recalled, nor before the change that it was  *)
+(* recalled for had its turn.                                              *)
+RegrantBar(s, e, t) == \A c \in Clients : Delegated(c) /\ s.right[c] = {} /\ t.state.right[c] # {} =>
+  ~s.backoff /\ \A d \in Clients : Delegated(d) => ~s.recall[d]
+
 (* Never silence: a full queue or a lost notification becomes a recall.    *)
 NeverSilent(s, e, t) == e.type = "NotificationLost" => t.state.recall[e.client]
 
 Good(name, holds, s, e, t) == holds \/ Assert(FALSE, <<name, e, t>>)
 CheckedNext == \E e \in {e \in Event : Fair(State, e)} : LET t == Step(State, e) IN
   IF /\ Good("DirRecallWaits", DirRecallWaits(State, e, t), State, e, t)
+     /\ Good("RegrantBar", RegrantBar(State, e, t), State, e, t)
      /\ Good("NeverSilent", NeverSilent(State, e, t), State, e, t)
   THEN Become(t.state) ELSE FALSE
 

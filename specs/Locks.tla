@@ -51,6 +51,9 @@ Event ==
   \cup UNION {{LockEvent("LockCancelled", o, r, k) : r \in Wanted(o), k \in Kind} : o \in Nlm \cup Smb}
   \cup UNION {{[type |-> "GrantAnswered", owner |-> o, first |-> r.first, last |-> r.last,
                 kind |-> k, accepted |-> a] : r \in Wanted(o), k \in Kind, a \in BOOLEAN} : o \in Nlm}
+  \cup UNION {{[type |-> "AccessRequested", owner |-> o, first |-> r.first, last |-> r.last,
+                kind |-> k, enforced |-> p] : r \in RangesOf(UnitCount), k \in Kind,
+                p \in IF o \in Smb THEN {TRUE} ELSE BOOLEAN} : o \in Owner}
   \cup {[type |-> "OpenClosed", owner |-> o] : o \in Owner \ Nlm}
   \cup {[type |-> "ClientLeft", client |-> c] : c \in {Client[o] : o \in Owner}}
   \cup {[type |-> "Tick"]}
@@ -231,6 +234,21 @@ GrantAnswered(s, e) ==
       ELSE LET c == CHOOSE c \in cs : TRUE
            IN  Done([s EXCEPT !.held[e.owner] = PutBack(@, c.undo), !.calls = @ \ cs], <<>>, "ok")
 
+(* I/O, of an owner through its open or of its host: a read is as a shared *)
+(* lock, a write as an exclusive one, but they ask by the rules of I/O.    *)
+(* SMB is stopped by ranges of others, and its writes by its own shared    *)
+(* ones; NFS by ranges of SMB and of other NFS clients where the policies  *)
+(* smb_ranges_on_nfs_io and nfs_ranges_on_nfs_io enforce them.             *)
+IoStoppedBy(s, e) ==
+  {p \in Owner :
+     IF p = e.owner
+     THEN p \in Smb /\ e.kind = "exclusive" /\ \E l \in s.held[p] : l.kind = "shared" /\ Overlap(l, e)
+     ELSE /\ ConflictsWith(s.held[p], e, e.kind)
+          /\ e.owner \in Smb \/ (e.enforced /\ Client[p] # Client[e.owner])}
+
+AccessRequested(s, e) == LET by == IoStoppedBy(s, e) IN
+  [Say(s, IF by = {} THEN "ok" ELSE "lock_conflict") EXCEPT !.holders = by]
+
 (* FREE_ALL, SM_NOTIFY, expiry, session end: all owners of the client.     *)
 (* CLOSE: the one owner.                                                   *)
 Leave(s, owners, how) ==
@@ -253,6 +271,7 @@ Step(s, e) ==
     [] e.type = "Unlocked"      -> Unlocked(s, e)
     [] e.type = "LockCancelled" -> LockCancelled(s, e)
     [] e.type = "GrantAnswered" -> GrantAnswered(s, e)
+    [] e.type = "AccessRequested" -> AccessRequested(s, e)
     [] e.type = "OpenClosed"    -> OpenClosed(s, e)
     [] e.type = "ClientLeft"    -> ClientLeft(s, e)
     [] e.type = "Tick"          -> Tick(s)

@@ -139,6 +139,13 @@ RefusalIsExact(s, e, t) == e.type = "GrantAnswered" =>
            IF \E x \in c.undo : x.unit = u THEN (CHOOSE x \in c.undo : x.unit = u).was
            ELSE KindAt(s.held[e.owner], u)
 
+(* 6. MandatoryIO. No SMB read or write goes through a range of somebody   *)
+(* else that clashes with it, whatever the policies are; no NFS I/O either *)
+(* where they say so.                                                      *)
+MandatoryIO(s, e, t) == e.type = "AccessRequested" /\ t.reply = "ok" =>
+  \A p \in Owner \ {e.owner} : ConflictsWith(s.held[p], e, e.kind) =>
+    e.owner \notin Smb /\ (~e.enforced \/ Client[p] = Client[e.owner])
+
 Good(name, holds, s, e, t) == holds \/ Assert(FALSE, <<name, e, t>>)
 
 StepIsGood(s, e, t) ==
@@ -152,25 +159,11 @@ StepIsGood(s, e, t) ==
   /\ Good("NoInventedHolder", NoInventedHolder(s, e, t), s, e, t)
   /\ Good("NlmIdempotent", NlmIdempotent(s, e, t), s, e, t)
   /\ Good("RefusalIsExact", RefusalIsExact(s, e, t), s, e, t)
+  /\ Good("MandatoryIO", MandatoryIO(s, e, t), s, e, t)
 
 (* The module's Next, each step of which is checked as it is taken.        *)
 CheckedNext == \E e \in Event : LET t == Step(State, e) IN
   IF StepIsGood(State, e, t) /\ Bounded(t.state) THEN Become(t.state) ELSE FALSE
-
------------------------------------------------------------------------------
-(* 6. MandatoryIO: SMB reads and writes are stopped by clashing ranges; an *)
-(* open's own shared lock stops its own writes.  NFS I/O is stopped by SMB *)
-(* ranges under the policy smb_ranges_on_nfs_io, by others' NFS ranges     *)
-(* under nfs_ranges_on_nfs_io.                                             *)
-IoStoppedBy(s, o, r, kind, smbOnNfs, nfsOnNfs) ==
-  {p \in Owner :
-     /\ IF o = p THEN o \in Smb /\ kind = "exclusive"
-                      /\ \E l \in s.held[o] : l.kind = "shared" /\ Overlap(l, r)
-        ELSE /\ ConflictsWith(s.held[p], r, kind)
-             /\ o \in Smb \/ (p \in Smb /\ smbOnNfs) \/ (p \in Posix /\ nfsOnNfs)}
-
-MandatoryIO == \A o \in Smb, r \in RangesOf(UnitCount), k \in Kind :
-  (\E p \in Owner \ {o} : ConflictsWith(held[p], r, k)) => IoStoppedBy(State, o, r, k, FALSE, FALSE) # {}
 
 -----------------------------------------------------------------------------
 (* 36. Progress. If holders unlock sooner or later and reservations lapse, *)
@@ -208,5 +201,6 @@ P_NoGrantFreesBytes == \A i \in DOMAIN queue : \A e \in Event : LET t == Step(St
                               SameRequest(queue[x], t.ended[n]) /\ SameRequest(queue[y], t.ended[m])
                                 => x < y
 P_NothingStacks    == \A o \in Owner : \A l \in held[o] : l.n = 1
+P_NoIoStopped      == \A e \in Event : Step(State, e).reply # "lock_conflict"
 P_CancelAlwaysWins == \A e \in Event : e.type = "LockCancelled" => Step(State, e).reply # "denied"
 =============================================================================

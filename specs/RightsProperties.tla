@@ -62,7 +62,7 @@ Answers(t, c)   == Sends(t, "reply", c)
 (* 5, step. A right grows only by a grant to its holder's open, and never  *)
 (* while it breaks.                                                        *)
 GrowsByGrant(s, e, t) == \A c \in Clients : Grew(s, t, c) =>
-  /\ s.brk[c] = None \/ (\E n \in Answers(t, c) : TRUE)
+  /\ s.brk[c] = None \/ t.state.brk[c] = None \/ Sends(t, "break", c) # {}
   /\ t.state.opens[c] > s.opens[c]
 
 (* Its own writes end before the break does: who waited sees them.         *)

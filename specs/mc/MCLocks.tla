@@ -23,5 +23,6 @@ Probes ==
   /\ Probe(9, "P_NoGrantFreesBytes", P_NoGrantFreesBytes)
   /\ Probe(10, "P_NothingStacks", P_NothingStacks)
   /\ Probe(11, "P_CancelAlwaysWins", P_CancelAlwaysWins)
+  /\ Probe(12, "P_NoIoStopped", P_NoIoStopped)
 
 =============================================================================

@@ -43,6 +43,7 @@ class Locks : public Translator {
     if (type == "LockRequested") return lock(event, who);
     if (type == "LockCancelled") return cancel(event, who);
     if (type == "GrantAnswered") return answer(event, who);
+    if (type == "AccessRequested") return access(event, who);
     if (type == "OpenClosed") {
       OpenClosed closed{next_request(), open(who)};
       const Value said = outcome("", apply(closed), closed.request);
@@ -124,7 +125,13 @@ class Locks : public Translator {
     if (!client(name)) {
       apply(ClientArrived{next_request(), protocol(name), id, "10.0.0." + id, id, 0});
     }
-    if (protocol(name) == Protocol::nlm || open(name)) return;
+    if (protocol(name) == Protocol::nlm) {  // the host's I/O is NFSv3
+      if (!client_named(Protocol::nfs3, id)) {
+        apply(ClientArrived{next_request(), Protocol::nfs3, id, "10.0.0." + id, id, 0});
+      }
+      return;
+    }
+    if (open(name)) return;
     OpenRequested event;
     event.request = next_request();
     event.client = client(name);
@@ -197,6 +204,24 @@ class Locks : public Translator {
     if (said["reply"].text == "denied" && asked.wait == Wait::reserve) {
       return Value::record({{"reply", "blocked"}, {"holder", ""}, {"ended", said["ended"]}});
     }
+    return said;
+  }
+
+  /// An access that may go has come and gone in one step.
+  Value access(const Value& event, const std::string& who) {
+    const bool host = protocol(who) == Protocol::nlm;
+    AccessRequested asked;
+    asked.request = next_request();
+    asked.client = host ? client_named(Protocol::nfs3, identity(who))->client : client(who);
+    asked.open = host ? OpenId{} : open(who);
+    asked.owner = host ? "" : owner(who);
+    const bool write = element(event).mode == LockMode::exclusive;
+    asked.target = {kFile, write ? Operation::write : Operation::read};
+    asked.range = range(event);
+    asked.policy.smb_ranges_on_nfs_io = asked.policy.nfs_ranges_on_nfs_io =
+        event["enforced"].truth();
+    const Value said = outcome("", apply(asked), asked.request);
+    if (said["reply"].text == "ok") apply(AccessEnded{asked.request});
     return said;
   }
 

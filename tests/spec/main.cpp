@@ -17,7 +17,8 @@ void print(std::string_view machine, const Tally& tally, const Translator& trans
             << machine << " states " << tally.states << '\n'
             << machine << " unmoved " << tally.refusals << '\n'
             << machine << " mismatches " << tally.mismatches << '\n'
-            << machine << " forks " << tally.forks << '\n';
+            << machine << " forks " << tally.forks << '\n'
+            << machine << " walked " << tally.walked << '\n';
   for (const auto& [event, count] : tally.events)
     std::cout << machine << " event " << event << ' ' << count << '\n';
   for (const auto& [word, count] : tally.outcomes)

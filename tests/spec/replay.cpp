@@ -2,9 +2,11 @@
 
 #include <iostream>
 #include <optional>
+#include <ranges>
 #include <stdexcept>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 
 namespace lockstep::test {
 
@@ -53,15 +55,44 @@ class Replay {
       return;
     }
     const std::uint64_t key = hash(after);
-    if (reached_.insert(key).second) kept_.emplace(key, translator_.save());
+    if (!reached_.try_emplace(key, ways_.size()).second) return;
+    kept_.emplace(key, translator_.save());
+    ways_.push_back({reached_.at(hash(source_)), event, hash(wanted)});
   }
 
   Tally done() {
     tally.states = reached_.size();
+    for (std::size_t i = ways_.size(); i-- > 1;) {  // the last are the farthest
+      if (!ways_[i].passed) walk(i);
+    }
     return tally;
   }
 
  private:
+  /// How a state was first reached: where from, by what, and what it then looked like.
+  struct Way {
+    std::size_t from;
+    Value event;
+    std::uint64_t seen;
+    bool passed = false;  ///< by a walk
+  };
+
+  void walk(std::size_t end) {
+    std::vector<std::size_t> path;
+    for (std::size_t at = end; at != 0; at = ways_[at].from) path.push_back(at);
+    translator_.load(*first_);
+    for (const std::size_t at : std::views::reverse(path)) {
+      Way& way = ways_[at];
+      translator_.happen(way.event);
+      ++tally.walked;
+      if (std::exchange(way.passed, true) || hash(translator_.view()) == way.seen) continue;
+      if (++tally.mismatches > mismatches_max_) return;
+      std::cerr << translator_.subject().name() << ", walking, at last\nevent " << show(way.event)
+                << "\nhere  " << show(translator_.view()) << "\n\n";
+      return;
+    }
+  }
+
   /// The edges of one state are over, those of the next begin.
   void leave(const Value& next) {
     const std::uint64_t key = hash(next);
@@ -70,8 +101,10 @@ class Replay {
         throw std::runtime_error("the machine does not begin in " + show(next) + " but in " +
                                  show(translator_.view()));
       }
-      reached_.insert(key);
-      kept_.emplace(key, translator_.save());
+      reached_.emplace(key, 0);
+      ways_.push_back({});
+      first_ = translator_.save();
+      kept_.emplace(key, *first_);
     }
     auto found = kept_.extract(key);
     if (!found) throw std::runtime_error("not reached, or its edges were over: " + show(next));
@@ -94,8 +127,10 @@ class Replay {
   std::uint64_t mismatches_max_;
   Tally tally;
   Value source_;
-  std::optional<Translator::Saved> at_source_;
-  std::unordered_set<std::uint64_t> reached_, events_seen_;
+  std::optional<Translator::Saved> first_, at_source_;
+  std::unordered_set<std::uint64_t> events_seen_;
+  std::unordered_map<std::uint64_t, std::size_t> reached_;  ///< state -> its way
+  std::vector<Way> ways_;                                   ///< in the order of discovery
   std::unordered_map<std::uint64_t, Translator::Saved> kept_;
 };
 

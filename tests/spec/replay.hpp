@@ -6,7 +6,9 @@
 // little.
 //
 // TLC explores breadth first with one worker, so the edges of a state stand together in the dump;
-// a machine is kept from when its state was first reached until its edges are over.
+// a machine is kept from when its state was first reached until its edges are over. To be kept it
+// is written down and read back, which makes its indexes anew; so when the dump is over every state
+// is gone to once more, from the first on without a stop: walks that cover all states.
 #pragma once
 
 #include <cstdint>
@@ -23,6 +25,7 @@ namespace lockstep::test {
 struct Tally {
   std::uint64_t edges = 0, states = 0, refusals = 0, mismatches = 0;
   std::uint64_t forks = 0;                        ///< an event twice in a state: two successors
+  std::uint64_t walked = 0;                       ///< events of the walks
   std::map<std::string, std::uint64_t> events;    ///< by type
   std::map<std::string, std::uint64_t> outcomes;  ///< replies, by word
 };

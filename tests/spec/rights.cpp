@@ -99,21 +99,24 @@ class RightsModule : public Translator {
   }
 
   Value view() const override {
-    std::vector<std::pair<std::string, Value>> opens, right, brk, lock;
+    std::vector<std::pair<std::string, Value>> opens, right, brk, need, lock;
     for (const std::string& name : clients()) {
       int open = 0;
       for (const OpenView& view : file().opens) open += name_of(view.client) == name ? 1 : 0;
       bool locked = false;
       for (const LockView& view : file().locks) locked = locked || name_of(view.client) == name;
-      Value held = Value::set({}), target = no_break();
+      Value held = Value::set({}), target = no_break(), required = no_break();
       for (const RightView& view : file().rights) {
         if (name_of(view.client) != name) continue;
         held = letters(view.rights);
-        if (view.breaking) target = letters(view.breaking_to);
+        if (!view.breaking) continue;
+        target = letters(view.breaking_to);
+        required = letters(view.required);
       }
       opens.emplace_back(name, open);
       right.emplace_back(name, held);
       brk.emplace_back(name, target);
+      need.emplace_back(name, required);
       lock.emplace_back(name, locked);
     }
     std::vector<Value> inflight, queue, bars;
@@ -133,6 +136,7 @@ class RightsModule : public Translator {
     return Value::record({{"opens", Value::record(opens)},
                           {"right", Value::record(right)},
                           {"brk", Value::record(brk)},
+                          {"need", Value::record(need)},
                           {"lock", Value::record(lock)},
                           {"inflight", Value::set(inflight)},
                           {"queue", Value::tuple(queue)},
@@ -151,7 +155,8 @@ class RightsModule : public Translator {
                                      {"waits", !waiter["waits"].items.empty()}}));
     }
     std::vector<std::pair<std::string, Value>> fields{{"queue", Value::tuple(queue)}};
-    for (const char* field : {"opens", "right", "brk", "lock", "inflight", "bars", "backoff"}) {
+    for (const char* field :
+         {"opens", "right", "brk", "need", "lock", "inflight", "bars", "backoff"}) {
       fields.emplace_back(field, state[field]);
     }
     return Value::record(std::move(fields));

@@ -8,6 +8,7 @@ std::unique_ptr<Translator> make_translator(const std::string& module,
   if (module == "Rights") return rights_translator(std::move(subject));
   if (module == "Shares") return shares_translator(std::move(subject));
   if (module == "Grace") return grace_translator(std::move(subject));
+  if (module == "DirRights") return dir_rights_translator(std::move(subject));
   return nullptr;
 }
 

@@ -107,8 +107,6 @@ NtStatus status_of(core::Status status) {
     case core::Status::reclaim_bad:
     case core::Status::reclaim_conflict:
     case core::Status::complete_already:
-    case core::Status::expired:
-    case core::Status::revoked:
       break;  // never said to SMB
   }
   return NtStatus::unsuccessful;
