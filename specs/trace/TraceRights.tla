@@ -10,18 +10,20 @@ ASSUME Scene.Flavour = Flavour /\ Scene.Access = Access /\ Scene.Deny = Deny
 Names == [c \in Clients |-> IF c = "t" THEN {"remove"} ELSE {}]
 
 (* A NLM request that waits has had its reply: it is not told when it is   *)
-(* cancelled.  Breaks that begin together may leave in any order.          *)
+(* cancelled.  Breaks that begin together may leave in any order, and what *)
+(* is revoked at one time may, too.                                        *)
 Aloud(x)    == ~(x.what = "reply" /\ x.of = "lock" /\ Flavour[x.client] = "none" /\ x.status = "cancelled")
-IsBreak(x)  == x.what = "break"
-NoBreak(x)  == x.what # "break"
+Free(x)     == x.what \in {"break", "revoked"}
+Bound(x)    == ~Free(x)
 Bare(x)     == IF x.what = "reply" THEN [what |-> "reply", client |-> x.client, status |-> x.status] ELSE x
 Spoken(out)   == LET all == SelectSeq(out, Aloud) IN [i \in DOMAIN all |-> Bare(all[i])]
 Set(seq)    == {seq[i] : i \in DOMAIN seq}
 Says(r, t)  == LET out == Spoken(t.out) IN
-  /\ SelectSeq(r.said, NoBreak) = SelectSeq(out, NoBreak)
-  /\ Set(SelectSeq(r.said, IsBreak)) = Set(SelectSeq(out, IsBreak))
+  /\ SelectSeq(r.said, Bound) = SelectSeq(out, Bound)
+  /\ Set(SelectSeq(r.said, Free)) = Set(SelectSeq(out, Free))
 Shows(r, t) == "view" \in DOMAIN r =>
   /\ r.view.opens = t.state.opens /\ r.view.right = t.state.right /\ r.view.brk = t.state.brk
+  /\ r.view.need = t.state.need
   /\ r.view.lock = t.state.lock /\ r.view.inflight = t.state.inflight
   /\ r.view.bars = t.state.bars /\ r.view.backoff = t.state.backoff
   /\ r.view.queue = [i \in DOMAIN t.state.queue |->

@@ -162,7 +162,8 @@ class RightsModule : public Translator {
     return Value::record(std::move(fields));
   }
 
-  /// Effects in their order; breaks that begin together may leave in any order.
+  /// Effects in their order; breaks that begin together may leave in any order, and so may what is
+  /// revoked at one time.
   bool agrees(const Value& said, const Value& step) const override {
     std::vector<Value> out;
     for (const Value& effect : step["out"].items) {
@@ -213,11 +214,13 @@ class RightsModule : public Translator {
   static void append(Effects& all, Effects more) {
     all.insert(all.end(), more.begin(), more.end());
   }
-  /// Runs of breaks in one order.
+  /// Runs of breaks in one order, and of revocations.
   static std::vector<Value> sorted(std::vector<Value> out) {
-    auto is_break = [](const Value& effect) { return effect["what"].text == "break"; };
     for (auto at = out.begin(); at != out.end();) {
-      auto end = std::find_if_not(at, out.end(), is_break);
+      const std::string what = (*at)["what"].text;
+      const bool free = what == "break" || what == "revoked";
+      auto end = std::find_if_not(
+          at, out.end(), [&](const Value& next) { return free && next["what"].text == what; });
       std::sort(at, end);
       at = end == at ? at + 1 : end;
     }
