@@ -178,9 +178,12 @@ Step(s, e) ==
     [] e.type = "Tick"            -> Tick(s)
 
 (* The clients' side: one change at a time; listings are kept only under a *)
-(* right; an acknowledgment may come at any time, also too late.           *)
+(* right; an acknowledgment may come at any time, also too late.  A client *)
+(* that has notifications to read makes no further changes (a bound of the *)
+(* model, not a rule).                                                     *)
 Fair(s, e) ==
-  CASE e.type = "AccessRequested" -> ~\E i \in DOMAIN s.waiting : s.waiting[i].client = e.client
+  CASE e.type = "AccessRequested" -> ~(\E i \in DOMAIN s.waiting : s.waiting[i].client = e.client)
+                                     /\ Len(s.notes[e.client]) <= notes_max
     [] e.type = "Listed"          -> s.right[e.client] # {} /\ ~s.letter[e.client]
                                      /\ ~s.recall[e.client]
     [] e.type = "BreakAcknowledged" -> ~Delegated(e.client)
