@@ -72,7 +72,10 @@ class Decoder {
   template <class E>
   E of(E most) {
     const auto value = number<std::uint8_t>();
-    if (value > static_cast<std::uint8_t>(most)) failed_ = true;
+    if (value > static_cast<std::uint8_t>(most)) {
+      failed_ = true;
+      return most;
+    }
     return static_cast<E>(value);
   }
   template <class T>
