@@ -169,15 +169,21 @@ CheckedNext == \E e \in Event : LET t == Step(State, e) IN
 (* 36. Progress. If holders unlock sooner or later and reservations lapse, *)
 (* every waiter is granted, refused or told.  Blocking requests only: try- *)
 (* locks are judged by what is held and not queued, so a client that tries *)
-(* for ever can starve a waiter; that is the price of the rule.            *)
-Patient == {e \in Event : e.type = "LockRequested" => e.wait}
-LiveNext == \E e \in Patient : Do(e)
+(* for ever can starve a waiter; that is the price of the rule.  And one   *)
+(* request of an owner at a time, else there is always another of it.      *)
+Patient(e) == e.type = "LockRequested" =>
+                e.wait /\ \A i \in DOMAIN queue : queue[i].owner # e.owner
+LiveNext == \E e \in {e \in Event : Patient(e)} : Do(e)
 Unlock(o, r) == held[o] # {} /\ Do([type |-> "Unlocked", owner |-> o, first |-> r.first, last |-> r.last])
 Accept(o, r, k) == Do([type |-> "GrantAnswered", owner |-> o, first |-> r.first, last |-> r.last,
                        kind |-> k, accepted |-> TRUE])
-Unlocks == \A o \in Owner : SF_vars(\E r \in Wanted(o) : Unlock(o, r))
-Answers == WF_vars(\E o \in Nlm : \E r \in Wanted(o), k \in Kind : Accept(o, r, k))
-LiveSpec == Init /\ [][LiveNext]_vars /\ WF_vars(Do([type |-> "Tick"])) /\ Unlocks /\ Answers
+(* Fairness, written out: of ENABLED TLC remembers nothing, which takes    *)
+(* long.  Who holds something can unlock some of it.                       *)
+Unlocks == \A o \in Owner : []<>(held[o] # {}) => []<><<\E r \in Wanted(o) : Unlock(o, r)>>_vars
+Answers == <>[](calls # {}) =>
+             []<><<\E o \in Nlm : \E r \in Wanted(o), k \in Kind : Accept(o, r, k)>>_vars
+Lapses  == <>[](\E i \in DOMAIN queue : queue[i].told) => []<><<Do([type |-> "Tick"])>>_vars
+LiveSpec == Init /\ [][LiveNext]_vars /\ Lapses /\ Unlocks /\ Answers
 Waits(o) == \E i \in DOMAIN queue : ~queue[i].told /\ queue[i].owner = o /\ queue[i].kind = "exclusive"
 Progress == \A o \in Owner : Waits(o) ~> ~Waits(o)
 

@@ -154,8 +154,12 @@ CheckedNext == \E e \in {e \in Event : Fair(State, e)} : LET t == Step(State, e)
 
 -----------------------------------------------------------------------------
 (* Liveness needs two things of the world: time passes, accesses end.      *)
-LiveSpec == Spec /\ WF_vars(Do([type |-> "Tick", due |-> "breaks"]))
-            /\ \A c \in Clients : WF_vars(Do([type |-> "AccessEnded", client |-> c]))
+(* (Weak fairness, written out: of ENABLED TLC remembers nothing, and a    *)
+(* step takes it seconds.)                                                 *)
+Moves(e) == Fair(State, e) /\ Step(State, e).state # State
+Happens(e) == <>[]Moves(e) => []<><<Do(e)>>_vars
+LiveSpec == Spec /\ Happens([type |-> "Tick", due |-> "breaks"])
+            /\ \A c \in Clients : Happens([type |-> "AccessEnded", client |-> c])
 
 (* 37. BreakEnds, and 40. ConflictResolves: who waits for a break goes on, *)
 (* is refused or is put off.                                               *)
