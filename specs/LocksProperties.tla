@@ -122,10 +122,14 @@ NoInventedHolder(s, e, t) == t.reply = "denied" /\ e.type = "LockRequested" =>
        \/ \E i \in DOMAIN s.queue : s.queue[i].owner = o /\ s.queue[i].told /\ Clash(s.queue[i], e)
 
 (* 27. A lock that is held already, and a blocking request that waits      *)
-(* already, change nothing but the callback.                               *)
+(* already, change nothing but the callback (and of NFSv4 what its owner   *)
+(* waited for and has: that was the turn it was told of).                  *)
 NlmIdempotent(s, e, t) == e.type = "LockRequested" /\ e.owner \in Posix =>
+  LET Kept(w) == w.owner # e.owner \/ e.owner \in Nlm IN
   /\ HoldsAs(s.held[e.owner], e, e.kind) /\ t.reply # "blocked" =>
-       t.reply = "granted" /\ (t.ended = <<>> => t.state.held = s.held /\ t.state.queue = s.queue)
+       /\ t.reply = "granted"
+       /\ t.ended = <<>> => /\ t.state.held = s.held
+                            /\ SelectSeq(t.state.queue, Kept) = SelectSeq(s.queue, Kept)
   /\ t.reply = "blocked" /\ (InQueue(s.queue, e) # {} \/ HoldsAs(s.held[e.owner], e, e.kind)) =>
        t.state = s /\ InQueue(s.queue, e) # {}
 
