@@ -1,5 +1,7 @@
 #include "shell/admin/observer.hpp"
 
+#include <fmt/format.h>
+
 #include <string_view>
 #include <variant>
 
@@ -80,14 +82,13 @@ std::string BreakDurations::text(const std::string& name, const std::string& lab
   std::string out;
   core::Nanos bound = 100 * core::kMillisecond;
   for (const std::uint64_t bucket : up_to_) {
-    const std::string le = std::to_string(bound / core::kSecond) + "." +
-                           std::to_string(bound / (100 * core::kMillisecond) % 10);
-    out += name + "_bucket{" + labels + ",le=\"" + le + "\"} " + std::to_string(bucket) + "\n";
+    out += fmt::format("{}_bucket{{{},le=\"{}.{}\"}} {}\n", name, labels, bound / core::kSecond,
+                       bound / (100 * core::kMillisecond) % 10, bucket);
     bound *= 2;
   }
-  out += name + "_bucket{" + labels + ",le=\"+Inf\"} " + std::to_string(count_) + "\n";
-  out += name + "_sum{" + labels + "} " + seconds_text(sum_) + "\n";
-  out += name + "_count{" + labels + "} " + std::to_string(count_) + "\n";
+  out += fmt::format("{}_bucket{{{},le=\"+Inf\"}} {}\n", name, labels, count_);
+  out += fmt::format("{}_sum{{{}}} {}\n", name, labels, seconds_text(sum_));
+  out += fmt::format("{}_count{{{}}} {}\n", name, labels, count_);
   return out;
 }
 

@@ -51,7 +51,8 @@ std::int64_t wall_of(core::Nanos when, const Lens& lens) {
 }
 
 double seconds(core::Nanos from, core::Nanos to) {
-  return to > from ? static_cast<double>((to - from) / core::kMillisecond) / 1000.0 : 0.0;
+  const core::Nanos whole = to > from ? (to - from) / core::kMillisecond : 0;
+  return static_cast<double>(whole) / 1000.0;
 }
 
 void put_since(Json& entry, core::Nanos since, const Lens& lens) {

@@ -99,7 +99,7 @@ Enum choice_of(const Value& value, const Names<Enum>& names) {
 template <class Target, class Where>
 Key<Target> text(std::string name, std::string value_name, std::string help, Where where) {
   return {
-      std::move(name), value_name, std::move(help),
+      std::move(name), std::move(value_name), std::move(help),
       [where](Target& target, const Value& value) { where(target) = text_of(value, "a text"); }};
 }
 template <class Target, class Where>
@@ -128,7 +128,7 @@ Key<Target> duration(std::string name, std::string help, Where where) {
           [where](Target& target, const Value& value) { where(target) = parse_duration(value); }};
 }
 template <class Target, class Enum, class Where>
-Key<Target> choice(std::string name, std::string help, Names<Enum> names, Where where) {
+Key<Target> choice(std::string name, std::string help, const Names<Enum>& names, Where where) {
   std::string value_name;
   for (const auto& [word, meaning] : names) {
     value_name.append(value_name.empty() ? "" : "|").append(word);

@@ -52,7 +52,8 @@ void IoPool::Job::run() noexcept {
   bool assumed = false;
   try {
     assumed = as.assume();
-  } catch (...) {  // out of memory for the groups
+  } catch (...) {
+    assumed = false;  // out of memory for the groups
   }
   if (assumed)
     work();

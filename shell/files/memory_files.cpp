@@ -130,7 +130,7 @@ InodeRef MemoryFileSystem::own(const NodeRef& node) const {
 
 Result<InodeRef> MemoryFileSystem::directory(const NodeRef& node, const Credentials& who,
                                              std::uint32_t rights) const {
-  const InodeRef dir = own(node);
+  InodeRef dir = own(node);
   if (!dir) return fail(ESTALE);
   if (!dir->is_directory()) return fail(ENOTDIR);
   if (!dir->permits(who, rights)) return fail(EACCES);
