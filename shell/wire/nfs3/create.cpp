@@ -31,7 +31,7 @@ Task<Status> finish_attributes(Subject dir, files::NodeRef node, files::SetAttri
 Task<Reply> reply_created(Subject dir, Status status, files::NodeRef node,
                           std::optional<files::Attributes> before) {
   Wcc wcc;
-  wcc.before = std::move(before);
+  wcc.before = before;
   if (dir.of) wcc.after = co_await attributes_of(dir.of, dir.node);
   if (status != Status::ok) co_return reply_wcc(status, wcc);
   const std::optional<files::Attributes> attributes = co_await attributes_of(dir.of, node);

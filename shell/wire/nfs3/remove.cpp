@@ -76,7 +76,7 @@ Task<Reply> remove_entry(Service& service, const rpc::CallContext& call, bool di
     }
   }
   Wcc wcc;
-  wcc.before = std::move(removed.before);
+  wcc.before = removed.before;
   if (dir.of) wcc.after = co_await attributes_of(dir.of, dir.node);
   co_return reply_wcc(removed.status, wcc);
 }

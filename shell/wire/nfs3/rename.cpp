@@ -187,7 +187,7 @@ Task<Reply> link(Service& service, const rpc::CallContext& call) {
   std::optional<files::Attributes> attributes;
   if (file.of) attributes = co_await attributes_of(file.of, file.node);
   Wcc wcc;
-  wcc.before = std::move(linked.before);
+  wcc.before = linked.before;
   if (dir.of) wcc.after = co_await attributes_of(dir.of, dir.node);
   BigWriter out = begin(linked.status);
   put_post_op(out, attributes);

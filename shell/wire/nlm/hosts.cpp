@@ -208,7 +208,7 @@ Task<void> Hosts::free_all(std::string name, std::string address) {
   core::ClientLeft left;
   left.client = host->client;
   left.reason = core::LeaveReason::free_all;
-  coordinator_.report(std::move(left));
+  coordinator_.report(left);
 }
 
 void Hosts::on_granted_res(const std::string& address, const Bytes& cookie, Status status) {

@@ -129,6 +129,8 @@ Task<CallResult> Client::call_udp(Address to, Outgoing call, Retry retry) {
   core::Nanos pause = retry.first;
   for (unsigned i = 0; i < retry.tries && !exchange->over(); ++i) {
     sockets.push_back(dialler_.datagram(to, message, [exchange](Bytes reply) {
+      // What is waked may close this socket, and end the function that runs here.
+      // NOLINTNEXTLINE(performance-unnecessary-copy-initialization)
       const std::shared_ptr<Exchange> kept = exchange;
       kept->on_message(std::move(reply));
     }));

@@ -34,7 +34,7 @@ Task<Response> acknowledge_oplock(FileContext& context, Request& request, Oplock
   event.flavour = core::Flavour::oplock;
   event.open = open->id;
   event.rights = rights_of_level(ack.level);
-  const core::Reply reply = co_await ask(context, request, std::move(event));
+  const core::Reply reply = co_await ask(context, request, event);
   if (reply.status != core::Status::ok) co_return oplock_ack_status(reply.status);
   const auto* body = std::get_if<core::AckReply>(&reply.body);
   LittleWriter out;
@@ -52,7 +52,7 @@ Task<Response> acknowledge_lease(FileContext& context, Request& request, LeaseAc
   event.flavour = core::Flavour::lease;
   event.key = ack.key;
   event.rights = ack.rights;
-  const core::Reply reply = co_await ask(context, request, std::move(event));
+  const core::Reply reply = co_await ask(context, request, event);
   if (reply.status != core::Status::ok) co_return status_of(reply.status);
   const auto* body = std::get_if<core::AckReply>(&reply.body);
   LittleWriter out;
