@@ -19,7 +19,7 @@ Task<void> dispose(FileContext& context, OpenRef open, Request* request) {
   }
   core::DispositionSet event;
   event.open = open->id;
-  const core::Reply reply = co_await ask_uncancelled(context, request, std::move(event));
+  const core::Reply reply = co_await ask_uncancelled(context, request, event);
   if (reply.status != core::Status::ok) co_return;
   open->file->delete_pending = true;
   open->file->doomed = open->place;
@@ -77,7 +77,7 @@ Task<void> close_open(FileContext& context, OpenRef open, Request* request) {
   if (open->delete_on_close) co_await dispose(context, open, request);
   core::OpenClosed event;
   event.open = open->id;
-  const core::Reply reply = co_await ask_uncancelled(context, request, std::move(event));
+  const core::Reply reply = co_await ask_uncancelled(context, request, event);
   context.opens.remove(open);
   const auto* body = std::get_if<core::CloseReply>(&reply.body);
   if (reply.status == core::Status::ok && body != nullptr && body->remove) {
