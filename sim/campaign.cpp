@@ -94,9 +94,12 @@ class Run {
 
   void one(std::uint64_t seed, Tally& mine) {
     const Level& level = *campaign_.level;
-    Outcome outcome = level.run_seed(seed, campaign_.options);
+    Options options = campaign_.options;
+    if (!options.record.empty()) options.record += "/seed-" + std::to_string(seed) + ".trace";
+    Outcome outcome = level.run_seed(seed, options);
     if (campaign_.twice) {
       Options other = campaign_.options;
+      other.record.clear();
       // A failing run ends where its oracle says so.
       if (!outcome.found) other.model = other.invariants = other.coherence = false;
       const Outcome again = level.run(level.expand(seed, other), other);

@@ -44,6 +44,7 @@ struct Options {
   bool explain = false;             ///< with sentences that say why
   std::string faults = "all";       ///< all, none, or names by comma (each level says which it has)
   std::string profile = "default";  ///< each level says which it has
+  std::string record;  ///< wire: a file for the recording of each step of the server (or none)
 };
 
 /// What happened, for people: the golden output of a scenario, the timeline, the page.

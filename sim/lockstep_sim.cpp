@@ -17,7 +17,7 @@ constexpr int kBadUsage = 2;
 
 struct Settings {
   std::string level = "core", faults = "all", profile = "default";
-  std::string seeds, file, output, html, corpus;
+  std::string seeds, file, output, html, corpus, record;
   std::uint64_t seed = 0;
   double hours = 0;
   unsigned jobs = std::max(1U, std::thread::hardware_concurrency());
@@ -36,6 +36,7 @@ Options options_of(const Settings& settings) {
   options.thorough = settings.thorough;
   options.faults = settings.faults;
   options.profile = settings.profile;
+  options.record = settings.record;
   return options;
 }
 
@@ -58,6 +59,9 @@ const Level& level_of(const Settings& settings) {
   };
   check("--faults", settings.faults, level->faults(), true);
   check("--profile", settings.profile, level->profiles(), false);
+  if (!settings.record.empty() && settings.level != "wire") {
+    throw CLI::ValidationError("--record", "only the wire level is recorded");
+  }
   return *level;
 }
 
@@ -81,6 +85,7 @@ int report(const Settings& settings, const std::string& title, const Script& scr
            const Found& found) {
   const Level& level = level_of(settings);
   Options options = options_of(settings);
+  options.record.clear();
   std::cout << title << " fails at step " << found.step << ": " << name(found.kind) << ": "
             << found.what << "\n";
   if (found.kind == FailureKind::nondeterminism) return exit_code(found.kind);
@@ -222,6 +227,9 @@ int run(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--profile", settings.profile, "what runs are like")->capture_default_str();
   app.add_option("--output", settings.output, "write the shrunk scenario to this file");
+  app.add_option("--record", settings.record,
+                 "wire: write each step of the server (tests/spec/traces) to this file; "
+                 "with --seeds to seed-N.trace in this directory");
   app.add_flag("--thorough", settings.thorough, "compare whole states after every event");
   app.add_flag("--once", settings.once, "do not run each seed a second time");
   app.add_flag("--stop", settings.stop, "at the first seed that fails");

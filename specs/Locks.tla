@@ -74,12 +74,14 @@ Holders(s, w) ==
 (* An SMB open stands in its own way: nothing exclusive on what it has.    *)
 InOwnWay(s, w) == w.owner \in Smb /\ OwnStackRefuses(s.held[w.owner], w, w.kind)
 
-(* The first who go past the queue: they ask for bytes that they hold.     *)
+(* Who goes past the queue: who asks for bytes that he holds and, in the   *)
+(* composition (Lockstep), owners whose client has to complete a break.    *)
 OwnBytes(s, w) == ~IsEmpty(w) /\ Holds(s.held[w.owner], w)
+Passes(s, w) == OwnBytes(s, w) \/ ("passing" \in DOMAIN s /\ w.owner \in s.passing)
 
 (* Earlier waiters, up to position n, that w may not overtake.             *)
 Before(s, w, n) ==
-  IF OwnBytes(s, w) THEN {}
+  IF Passes(s, w) THEN {}
   ELSE {s.queue[j].owner : j \in {j \in 1 .. n : Clash(s.queue[j], w)}}
 
 WaitsFor(s, w, n) == Holders(s, w) \cup Before(s, w, n)
@@ -189,7 +191,7 @@ LockRequested(s, e) ==
       ELSE IF w.owner \in Posix /\ HoldsAs(s.held[w.owner], w, w.kind)
       THEN Done([s EXCEPT !.queue = rest, !.calls = EndCalls(@, w)], <<>>, "granted")
       ELSE IF holders \cup ahead = {} /\ ~InOwnWay(s, w)
-      THEN Done([held |-> Granted(s, w), queue |-> rest, calls |-> EndCalls(s.calls, w)],
+      THEN Done([s EXCEPT !.held = Granted(s, w), !.queue = rest, !.calls = EndCalls(@, w)],
                 <<>>, "granted")
       ELSE IF ~e.wait THEN [Say(s, "denied") EXCEPT !.holders = holders \cup
                               (IF InOwnWay(s, w) THEN {w.owner} ELSE {})]
@@ -254,9 +256,8 @@ AccessRequested(s, e) == LET by == IoStoppedBy(s, e) IN
 Leave(s, owners, how) ==
   LET Theirs(w) == w.owner \in owners
       gone == Drop(s, Theirs, how, <<>>)
-  IN  Done([held  |-> [o \in Owner |-> IF o \in owners THEN {} ELSE s.held[o]],
-            queue |-> gone.state.queue,
-            calls |-> {c \in s.calls : c.owner \notin owners}], gone.ended, "ok")
+  IN  Done([gone.state EXCEPT !.held  = [o \in Owner |-> IF o \in owners THEN {} ELSE @[o]],
+                              !.calls = {c \in @ : c.owner \notin owners}], gone.ended, "ok")
 
 OpenClosed(s, e) == Leave(s, {e.owner}, "closed")
 ClientLeft(s, e) == Leave(s, {o \in Owner : Client[o] = e.client}, "cancelled")

@@ -53,11 +53,15 @@ Judged(s, c) == R!Judge(s.rights, Asks(c), 0)
 (* of arrival, and then Locks lets go who can go.                          *)
 Known(s) == [s EXCEPT !.rights.lock = [c \in Clients |-> s.locks.held[c] # {}]]
 Out(s) == {d \in Clients : s.rights.brk[d] # R!None}
+(* What Locks is told, and what is kept of its answer: who has to complete *)
+(* a break goes past the queue.                                            *)
+Ranges(s) == [held |-> s.locks.held, queue |-> s.locks.queue, calls |-> s.locks.calls, passing |-> Out(s)]
+Kept(l) == [held |-> l.held, queue |-> l.queue, calls |-> l.calls]
 
 RECURSIVE Settle(_, _)
 Settle(s, due) ==        \* due: positions in the queue whose breaks have ended
-  IF due = {} THEN LET t == L!Settle(s.locks, <<>>)
-                   IN  Known([s EXCEPT !.locks = t.state])
+  IF due = {} THEN LET t == L!Settle(Ranges(s), <<>>)
+                   IN  Known([s EXCEPT !.locks = Kept(t.state)])
   ELSE LET i == CHOOSE i \in due : \A k \in due : i <= k
            j == Judged(s, s.locks.queue[i].owner)
        IN  Settle([s EXCEPT !.rights = R!Begun(s.rights, j), !.locks.queue[i].waits = j.waits],
@@ -82,11 +86,11 @@ LockRequested(s, e) ==
       ELSE IF j.waits # {} /\ (~e.wait \/ full) THEN Say(After(begun), IF full THEN "limit" ELSE "later")
       ELSE IF j.waits # {}
       THEN Say(After([begun EXCEPT !.locks.queue = Append(@, [L!Waiter(e) EXCEPT !.waits = j.waits])]), "blocked")
-      ELSE LET t == L!Step(s.locks, e) IN Say(After([begun EXCEPT !.locks = t.state]), t.reply)
+      ELSE LET t == L!Step(Ranges(s), e) IN Say(After([begun EXCEPT !.locks = Kept(t.state)]), t.reply)
 
 Released(s, e) ==
-  LET t == L!Step(s.locks, e)
-  IN  Say(After([s EXCEPT !.locks = t.state,
+  LET t == L!Step(Ranges(s), e)
+  IN  Say(After([s EXCEPT !.locks = Kept(t.state),
                           !.unclaimed = IF e.type = "ClientLeft" THEN @ \ {e.client} ELSE @]), t.reply)
 
 (* CLOSE and death take the ranges with them.                              *)

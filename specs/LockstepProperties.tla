@@ -29,10 +29,10 @@ LockVsLease == \A c \in Clients : "W" \in rights.right[c] =>
 (* who waits for locks could not go now.                                   *)
 NoLostWakeup == \A i \in DOMAIN locks.queue :
   /\ \A d \in locks.queue[i].waits : rights.brk[d] # R!None
-  /\ ~L!CanGo(locks, i)
+  /\ ~L!CanGo(Ranges(State), i)
 
 (* 35. Acyclic, whatever the families of the owners.                       *)
-Acyclic == LET edges == L!Edges(locks) IN
+Acyclic == LET edges == L!Edges(Ranges(State)) IN
   \A o \in Clients : o \notin L!Reach(edges, {e[2] : e \in {e \in edges : e[1] = o}})
 
 (* 49. HolderPasses. Nobody waits for the end of his own break.            *)

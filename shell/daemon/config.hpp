@@ -92,6 +92,7 @@ struct Config {
   LogLevel log_level = LogLevel::info;
   bool log_json = false;
   std::optional<Endpoint> metrics;  ///< HTTP: Prometheus text and the lock page
+  std::filesystem::path trace;      ///< a recording of every step is appended; empty: none
   Encryption smb_encryption = Encryption::offered;
   bool smb_signing_required = false;
   std::uint32_t io_threads = 4;

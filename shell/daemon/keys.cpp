@@ -177,6 +177,10 @@ std::vector<Key<Config>> make_address_keys() {
                    [](Config& c) -> auto& { return c.control; }),
       {"metrics", "ADDRESS:PORT", "serve Prometheus metrics and the lock page over HTTP",
        [](Config& config, const Value& value) { config.metrics = endpoint_of(value); }},
+      text<Config>(
+          "trace", "FILE",
+          "append a recording of every event and effect of the core (for tests/spec/traces)",
+          [](Config& c) -> auto& { return c.trace; }),
       text<Config>("name", "NAME", "the server's name towards clients (default: the host's)",
                    [](Config& c) -> auto& { return c.name; }),
   };

@@ -10,6 +10,7 @@
 #include <boost/asio/signal_set.hpp>
 #include <csignal>
 #include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "shell/admin/commands.hpp"
@@ -29,6 +30,7 @@
 #include "shell/journal/sqlite_store.hpp"
 #include "shell/net/clock.hpp"
 #include "shell/net/dialler.hpp"
+#include "shell/recording/recorder.hpp"
 #include "shell/wire/smb2/ntlm/acceptor.hpp"
 
 namespace lockstep::daemon {
@@ -135,6 +137,8 @@ class Server::Parts {
   files::IoPool pool_;
   std::vector<Served> served_;
   admin::Observer observer_;
+  std::ofstream recording_;
+  std::optional<recording::Recorder> recorder_;  ///< of the configuration's `trace`
   coordinator::CoreCoordinator coordinator_;
   std::unique_ptr<journal::GroupCommit> journal_;
   const std::uint64_t epoch_;  ///< of this run; set when the state is recovered
@@ -173,6 +177,7 @@ Server::Parts::Parts(Config configured)
                     [this] { journal_->hurry(); }},
                    [this](const core::Event& event, const core::Effects& effects) {
                      observer_.after_step(event, effects);
+                     if (recorder_) recorder_->after_step(event, effects, coordinator_.machine());
                    }),
       epoch_(start_journal(open_journal(config_.state))),
       dialler_(loop_, config_.bind_everywhere ? std::vector<std::string>{} : config_.bind,
@@ -263,6 +268,12 @@ std::uint64_t Server::Parts::start_journal(std::unique_ptr<journal::SqliteStore>
   }
   observer_.recovered(records);
   coordinator_.recover(*contents, epoch);
+  if (!config_.trace.empty()) {
+    recording_.open(config_.trace, std::ios::app);
+    if (!recording_) throw std::runtime_error("cannot write the trace " + config_.trace.string());
+    recorder_.emplace(recording_);
+    recorder_->began(clock_.now(), epoch, coordinator_.machine());
+  }
   if (coordinator_.unreadable_records() > 0) {
     log::error("records of the journal are not readable and protect nothing",
                {{"records", coordinator_.unreadable_records()}});

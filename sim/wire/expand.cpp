@@ -39,7 +39,10 @@ class Words {
 class Author {
  public:
   Author(std::uint64_t seed, const Options& options)
-      : seed_(seed), swarm_(seed, "swarm"), chance_(seed, "script") {
+      : seed_(seed),
+        long_(options.profile == "long"),
+        swarm_(seed, "swarm"),
+        chance_(seed, "script") {
     script_.level = "wire";
     for (const std::string& name : fault_names()) {
       const bool wanted = options.faults == "all" ? swarm_.one_in(2)
@@ -51,9 +54,9 @@ class Author {
   Script write() {
     stage();
     clients();
-    const std::uint64_t steps = 20 + swarm_.below(70);
+    const std::uint64_t steps = long_ ? 3000 : 20 + swarm_.below(70);
     for (std::uint64_t i = 0; i < steps; ++i) {
-      if (!faults_.empty() && chance_.one_in(8)) {
+      if (!faults_.empty() && chance_.one_in(long_ ? 40 : 8)) {
         fault();
       } else {
         deed();
@@ -152,7 +155,8 @@ class Author {
     const std::string who =
         std::string(1, static_cast<char>('A' + index)) + "." + number(1 + chance_.below(2)) + " ";
     const std::string file = chance_.one_in(4) ? "g" : "f";
-    const std::uint64_t dice = chance_.below(100);
+    const std::uint64_t dice = long_ && chance_.one_in(2) ? 70 + chance_.below(23)  // locks
+                                                          : chance_.below(100);
     if (dice < 20) {
       Words opens;
       opens << who << "opens " << file;
@@ -221,6 +225,7 @@ class Author {
   }
 
   const std::uint64_t seed_;
+  const bool long_;  ///< many steps, of which most are about locks
   Random swarm_, chance_;
   std::set<std::string> faults_;
   std::vector<bool> smb_;

@@ -57,8 +57,12 @@ void World::boot_server() {
   hooks.on_recover = [this](const journal::Contents& contents, std::uint64_t epoch) {
     on_recover(contents, epoch);
   };
+  hooks.on_recovered = [this](const core::Machine& machine, std::uint64_t epoch) {
+    if (recorder_) recorder_->began(time_.now(), epoch, machine);
+  };
   hooks.on_step = [this](const core::Event& event, const core::Effects& effects,
                          const core::Machine& machine) {
+    if (recorder_) recorder_->after_step(event, effects, machine);
     try {
       on_step(event, effects, machine);
     } catch (const Failure& failure) {

@@ -11,7 +11,7 @@ class WireLevel final : public Level {
  public:
   std::string_view name() const override { return "wire"; }
   std::vector<std::string> faults() const override { return wired::fault_names(); }
-  std::vector<std::string> profiles() const override { return {"default"}; }
+  std::vector<std::string> profiles() const override { return {"default", "long"}; }
   Script expand(std::uint64_t seed, const Options& options) const override {
     return wired::expand(seed, options);
   }

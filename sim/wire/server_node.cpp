@@ -33,6 +33,7 @@ ServerNode::ServerNode(VirtualTime& time, Network& network, Disk& disk, Random& 
   const journal::Contents contents = medium->contents();
   hooks_.on_recover(contents, journal_.epoch());
   coordinator_.recover(contents, journal_.epoch());
+  hooks_.on_recovered(coordinator_.machine(), journal_.epoch());
   protocols_ = std::make_unique<daemon::Protocols>(coordinator_, clock_, dialler_, setup(seed));
   listen();
   protocols_->notify_hosts(coordinator_.machine().clients());

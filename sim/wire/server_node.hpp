@@ -37,6 +37,7 @@ class ServerNode {
     std::function<void(std::span<const journal::Batch>)> on_durable;
     /// The records that this run starts from, and its epoch.
     std::function<void(const journal::Contents&, std::uint64_t epoch)> on_recover;
+    std::function<void(const core::Machine&, std::uint64_t epoch)> on_recovered;
     std::function<void(const core::Event&, const core::Effects&, const core::Machine&)> on_step;
   };
 

@@ -1,5 +1,6 @@
 #include "sim/wire/world.hpp"
 
+#include <stdexcept>
 #include <utility>
 
 namespace lockstep::sim::wired {
@@ -27,6 +28,11 @@ World::World(const Script& script, const Options& options) : script_(script), op
     const Member* member = find(owner.substr(0, owner.find_first_of(".#")));
     return member == nullptr || !member->client || member->client->is_void(owner);
   };
+  if (!options.record.empty()) {
+    recording_.open(options.record);
+    if (!recording_) throw std::runtime_error("cannot write " + options.record);
+    recorder_.emplace(recording_);
+  }
   settings_.limits.break_timeout = 5 * kSecond;
   settings_.limits.grace = 15 * kSecond;
 }

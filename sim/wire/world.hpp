@@ -4,6 +4,7 @@
 #pragma once
 
 #include <deque>
+#include <fstream>
 #include <map>
 #include <memory>
 #include <optional>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "model/model.hpp"
+#include "shell/recording/recorder.hpp"
 #include "sim/level.hpp"
 #include "sim/wire/script.hpp"
 #include "sim/wire/smb_client.hpp"
@@ -104,6 +106,8 @@ class World {
   bool crash_power_ = true;
   Nanos crash_back_ = 0;
   std::uint64_t events_ = 0;
+  std::ofstream recording_;
+  std::optional<recording::Recorder> recorder_;  ///< of Options::record
   std::map<std::string, Member> members_;
 };
 

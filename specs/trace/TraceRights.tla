@@ -1,7 +1,7 @@
 ------------------------------ MODULE TraceRights ------------------------------
 (* Recorded runs of the machine are behaviours of Rights: each line's      *)
 (* event, which its client may cause, leads by Step to what was said and   *)
-(* seen.  A trace that is not accepted ends in a deadlock at its line.     *)
+(* seen.                                                                   *)
 EXTENDS MCRights, Recorded, Tracing
 
 ASSUME Scene.Flavour = Flavour /\ Scene.Access = Access /\ Scene.Deny = Deny
@@ -31,9 +31,10 @@ Shows(r, t) == "view" \in DOMAIN r =>
         what |-> IF IsOpen(t.state.queue[i]) THEN "open" ELSE t.state.queue[i].what]]
 
 TraceInit == Init /\ Beginning(Traces)
-TraceNext == IF AtEnd(Traces) THEN UNCHANGED <<vars, trace, line>>
-             ELSE LET here == Traces[trace][line]
-                      t == Step(State, here.event)
-                  IN  /\ Fair(State, here.event) /\ Says(here, t) /\ Shows(here, t)
-                      /\ Become(t.state) /\ NextLine
+TraceNext ==
+  IF AtEnd(Traces) THEN Accepted /\ UNCHANGED <<vars, trace, line>>
+  ELSE LET here == Traces[trace][line]
+           t == Step(State, here.event)
+       IN  IF Fair(State, here.event) /\ Says(here, t) /\ Shows(here, t) THEN Become(t.state) /\ NextLine
+           ELSE Refused(here, t) /\ UNCHANGED <<vars, trace, line>>
 =============================================================================
