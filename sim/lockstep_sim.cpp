@@ -85,10 +85,10 @@ int report(const Settings& settings, const std::string& title, const Script& scr
            const Found& found) {
   const Level& level = level_of(settings);
   Options options = options_of(settings);
-  options.record.clear();
   std::cout << title << " fails at step " << found.step << ": " << name(found.kind) << ": "
             << found.what << "\n";
-  if (found.kind == FailureKind::nondeterminism) return exit_code(found.kind);
+  const bool recorded = !settings.record.empty();  // that was the purpose
+  if (recorded || found.kind == FailureKind::nondeterminism) return exit_code(found.kind);
   const Shrunk shrunk = shrink(level, script, found, options);
   std::cout << "shrunk to " << shrunk.script.lines.size() << " steps in " << shrunk.runs
             << " runs:\n\n";

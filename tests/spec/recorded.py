@@ -1,9 +1,10 @@
 """Recordings of the whole server (shell/recording) in the words of specs/trace/TraceLocks.
 
 A recording is what the core was told and what it did, step by step, with the files' views. Locks
-speaks of the byte ranges of one file; a trace is one file's part of a recording, 500 lines long. Whoever
-holds and waits for nothing may be called by another name from then on, so a few names are enough for
-any number of opens and processes. Ranges are counted in units between the offsets that occur.
+speaks of the byte ranges of one file; a trace is one file's part of a recording, until 500 requests of
+clients have been told. Whoever holds and waits for nothing may be called by another name from then on,
+so a few names are enough for any number of opens and processes. Ranges are counted in units between
+the offsets that occur.
 
 What Locks has no word for, and what becomes of it, stands in specs/README.md ("Traces").
 """
@@ -16,6 +17,7 @@ NLM, SMB = "nlm", "smb"
 REPLIES = {"ok": "granted", "denied": "denied", "blocked": "blocked", "parked": "blocked",
            "deadlock": "deadlock"}
 ENDS = {"ok": "granted", "cancelled": "cancelled", "closed": "closed", "deadlock": "deadlock"}
+ASIDE = {"Restarted", "GraceEnded", "Elsewhere"}  # not counted: lines that no client asked for
 TAKES_BACK = {"Unlocked", "LockCancelled", "RequestCancelled", "ClientLeft", "HostRebooted", "OpenClosed"}
 EMPTY = {"opens": [], "locks": [], "waiters": [], "grants": [], "rights": [], "accesses": []}
 
@@ -92,20 +94,20 @@ class FileReader:
 
     def __init__(self, clients):
         self.clients, self.view, self.pending = clients, EMPTY, {}
-        self.traces, self.lines, self.names = [], None, None
+        self.traces, self.lines, self.names, self.told = [], None, None, 0
         self.events, self.spoken, self.unspoken = 0, 0, Counter()
 
     # Where traces begin and end ------------------------------------------------------------------
 
     def begin(self):
         """A trace begins where nobody waits: then the view is all of the state."""
-        self.names = Names(self.clients)
+        self.names, self.told = Names(self.clients), 0
         self.lines = [Line({"type": "Restarted", "held": self.held(self.view)})]
 
     def end(self):
-        if self.lines and len(self.lines) > LENGTH:
+        if self.told >= LENGTH:
             self.traces.append(self.lines)
-        self.lines, self.names = None, None
+        self.lines, self.names, self.told = None, None, 0
 
     def restart(self, view):
         self.pending.clear()
@@ -161,11 +163,12 @@ class FileReader:
             self.unspoken[event["type"]] += 1
             return
         self.spoken += 1
-        if len(self.lines) % VIEW_EVERY < len(lines) or len(self.lines) + len(lines) > LENGTH:
+        self.told += sum(line.event["type"] not in ASIDE for line in lines)
+        if len(self.lines) % VIEW_EVERY < len(lines) or self.told >= LENGTH:
             lines[-1].view = self.shown(after)
         self.lines += lines
         self.forget()
-        if len(self.lines) > LENGTH:
+        if self.told >= LENGTH:
             self.end()
 
     def translate(self, event, effects, after):
@@ -456,119 +459,3 @@ def read(path):
     for one in files.values():
         one.end()
     return files
-
-
-# TLA+ ----------------------------------------------------------------------------------------------
-
-def string(text):
-    return '"' + text + '"'
-
-
-def record_of(**fields):
-    return "[" + ", ".join(f"{name} |-> {value}" for name, value in fields.items()) + "]"
-
-
-def set_of(values):
-    return "{" + ", ".join(values) + "}"
-
-
-def tuple_of(values):
-    return "<<" + ", ".join(values) + ">>"
-
-
-def boolean(value):
-    return "TRUE" if value else "FALSE"
-
-
-class Units:
-    """Offsets to numbers of units: a unit lies between neighbours of the offsets that occur."""
-
-    def __init__(self, ranges):
-        edges = sorted({first for first, _ in ranges} | {last + 1 for _, last in ranges})
-        self.number = {edge: i for i, edge in enumerate(edges)}
-        self.count = max(1, len(edges) - 1)
-
-    def fields(self, first, last):
-        if (first, last) == (2**64 - 1, 0):  # zero bytes at 0
-            return {"first": "0", "last": "-1"}
-        return {"first": str(self.number[first]), "last": str(self.number[last + 1] - 1)}
-
-
-def ranges_of(lines):
-    for line in lines:
-        event = line.event
-        if "range" in event:
-            yield event["range"]
-        for table in (event.get("held"), line.view and line.view["held"]):
-            yield from (r for counts in (table or {}).values() for r, _ in counts)
-        for row in list(event.get("unclaimed", ())) + line.ended:
-            yield row[1:3]
-        if line.view:
-            yield from (row[1:3] for row in line.view["queue"] + line.view["calls"])
-
-
-def written(lines):
-    """(the trace as TLA+ lines, its owners, its number of units)"""
-    all_ranges = {r for r in ranges_of(lines) if r != (2**64 - 1, 0)}
-    units = Units(all_ranges)
-    owners = set()
-
-    def owner(name):
-        owners.add(name)
-        return string(name)
-
-    def element(row, **more):
-        return record_of(owner=owner(row[0]), **units.fields(row[1], row[2]), kind=string(row[3]), **more)
-
-    def tables(held):
-        entries = {owner(name).strip('"'): set_of(
-            record_of(**units.fields(*r), kind=string(kind), n=str(n))
-            for (r, kind), n in sorted(counts.items())) for name, counts in held.items()}
-        return record_of(**entries) if entries else '[nobody |-> {}]'
-
-    def event_of(event):
-        fields = {"type": string(event["type"])}
-        if "owner" in event:
-            fields["owner"] = (owner if "_" in event["owner"] else string)(event["owner"])
-        for key in ("client", "kind"):
-            if key in event:
-                fields[key] = string(event[key])
-        if "range" in event:
-            fields.update(units.fields(*event["range"]))
-        for key in ("wait", "accepted", "smb_on_nfs"):
-            if key in event:
-                fields[key] = boolean(event[key])
-        if "held" in event:
-            fields["held"] = tables(event["held"])
-        if "unclaimed" in event:
-            fields["unclaimed"] = set_of(element(row) for row in event["unclaimed"])
-        return record_of(**fields)
-
-    texts = []
-    for line in lines:
-        said = record_of(reply=string(line.reply), holder=owner(line.holder) if line.holder else '""',
-                         ended=tuple_of(element(row, how=string(row[4])) for row in line.ended))
-        fields = {"event": event_of(line.event), "said": said}
-        if line.stay is not None:
-            fields["held_up"] = set_of(str(i) for i in sorted(line.held_up))
-            fields["stay"] = tuple_of(str(i) for i in line.stay)
-        if line.passing:
-            fields["passing"] = set_of(owner(name) for name in sorted(line.passing))
-        if line.elsewhere:
-            fields["elsewhere"] = "TRUE"
-        if line.view:
-            fields["view"] = record_of(
-                held=tables(line.view["held"]),
-                queue=tuple_of(element(row, told=boolean(row[4]), waits="{}") for row in line.view["queue"]),
-                calls=set_of(element(row) for row in line.view["calls"]))
-        texts.append(record_of(**fields))
-    return texts, owners, units.count
-
-
-def scene_of(owners, units):
-    protocols = {"n": NLM, "s": SMB, "h": NLM}
-    owners = sorted(owners) or ["n1_1"]
-    return record_of(
-        Protocol=record_of(**{o: string(protocols[o[0]]) for o in owners}),
-        Client=record_of(**{o: string(o.split("_")[0]) for o in owners}),
-        UnitCount=str(units), waiters_per_file_max="1000")

@@ -44,7 +44,8 @@ class Server:
     PORTS = {"nfs": 2049, "mount": 20048, "nlm": 32803, "nsm": 32765, "smb": 445}
 
     def __init__(self, binaries, directory, address="127.0.0.1", portmap=True, ports=None,
-                 break_timeout=5, grace=10, options=(), name="lockstep-e2e", user=None):
+                 break_timeout=5, grace=10, options=(), name="lockstep-e2e", user=None,
+                 trace=False):
         self.binaries, self.address, self.portmap = binaries, address, portmap
         self.break_timeout, self.grace, self.options = break_timeout, grace, list(options)
         self.ports = dict(ports or self.PORTS)
@@ -53,6 +54,7 @@ class Server:
         self.state = os.path.join(directory, "state")
         self.control = os.path.join(directory, "control")
         self.log_path = os.path.join(directory, "server.log")
+        self.trace = os.path.join(directory, "server.trace") if trace else None
         os.makedirs(self.files, exist_ok=True)
         os.makedirs(self.state, exist_ok=True)
         os.chmod(self.files, 0o777)
@@ -82,6 +84,8 @@ class Server:
                  "--name", self.name, "--log-level", "debug"]
         for name, port in self.ports.items():
             flags += [f"--{name}-port", str(port)]
+        if self.trace:
+            flags += ["--trace", self.trace]
         return [os.path.join(self.binaries, "lockstepd"), *flags, *self.options]
 
     def start(self, timeout=60.0):
