@@ -42,9 +42,10 @@ HeldUp(s, e) == Say([s EXCEPT !.queue = Append(@, [Waiter(e) EXCEPT !.waits = El
 LockTested(s, e) == LET there == Holders(s, Waiter(e)) IN
   [Say(s, IF there = {} THEN "ok" ELSE "denied") EXCEPT !.holders = there]
 
-(* I/O that nothing else has stopped, as MandatoryIO wants it.             *)
-Accessed(s, e) == Say(s, IF IoStoppedBy(s, e.owner, e, e.kind, e.smb_on_nfs, FALSE) = {}
-                         THEN "ok" ELSE "lock_conflict")
+(* I/O on an export that lets the ranges of these families stop NFS I/O.   *)
+Accessed(s, e) ==
+  LET by == {p \in IoStoppedBy(s, e) : e.owner \in Smb \/ Protocol[p] \in e.families}
+  IN  Say(s, IF by = {} THEN "ok" ELSE "lock_conflict")
 
 (* What nobody reclaimed goes with grace; after a restart what was on      *)
 (* record is held.                                                         *)
@@ -52,7 +53,7 @@ RECURSIVE WithoutAll(_, _, _)
 WithoutAll(table, o, rs) ==
   IF rs = {} THEN table
   ELSE LET r == CHOOSE r \in rs : TRUE
-       IN  WithoutAll(IF o \in Posix THEN Carve(table, r) 
+       IN  WithoutAll(IF o \in Posix THEN Carve(table, r)
                        ELSE IF CanUnstack(table, r) THEN Unstack(table, r) ELSE table, o, rs \ {r})
 GraceEnded(s, e) ==
   Say([s EXCEPT !.held = [o \in Owner |-> WithoutAll(@[o], o, {r \in e.unclaimed : r.owner = o})]], "ok")
@@ -68,7 +69,7 @@ StepOf(state, r) ==
       CASE e.type = "Restarted"  -> Restarted(e)
         [] e.type = "GraceEnded" -> GraceEnded(s, e)
         [] e.type = "LockTested" -> LockTested(s, e)
-        [] e.type = "Accessed"   -> Accessed(s, e)
+        [] e.type = "AccessRequested" /\ "families" \in DOMAIN e -> Accessed(s, e)
         [] e.type = "Elsewhere"  -> Say(s, "ok")
         [] OTHER -> IF Field(r, "elsewhere", FALSE) THEN HeldUp(s, e) ELSE Step(s, e))
 

@@ -92,8 +92,9 @@ class Names:
 class FileReader:
     """One file's part of a recording, as traces."""
 
-    def __init__(self, clients):
-        self.clients, self.view, self.pending = clients, EMPTY, {}
+    def __init__(self, name, clients, addresses):
+        self.file, self.clients, self.addresses = name, clients, addresses
+        self.view, self.pending = EMPTY, {}
         self.traces, self.lines, self.names, self.told = [], None, None, 0
         self.events, self.spoken, self.unspoken = 0, 0, Counter()
 
@@ -193,7 +194,7 @@ class FileReader:
         lines = [line for _, line in placed]
         ended_in = {}
         for at, position, end in ends:
-            ended_in[position] = max(n for n, (start, _) in enumerate(placed) if start <= at)
+            ended_in[position] = max((n for n, (start, _) in enumerate(placed) if start <= at), default=0)
             if end:
                 lines[ended_in[position]].ended.append(end)
         self.interface(lines, queue, before, up, ended_in, left.get(event.get("request")))
@@ -397,11 +398,21 @@ class FileReader:
         first, last = event["range"]
         if status not in ("ok", "lock_conflict") or kind is None or first > last:
             return []
-        if smb and not event["open"] or not smb and event["policy"]["nfs_ranges_on_nfs_io"]:
+        if smb and not event["open"]:
             return []
-        owner = self.names.of(event) if smb else self.names.client(event["client"])
-        return [Line({"type": "Accessed", "owner": owner, "range": (first, last), "kind": kind,
-                      "smb_on_nfs": event["policy"]["smb_ranges_on_nfs_io"]}, status)]
+        policy = event["policy"]
+        families = {family for family, key in ((SMB, "smb_ranges_on_nfs_io"), (NLM, "nfs_ranges_on_nfs_io"))
+                    if policy[key]}
+        # The locks of the host that asks are its own, whichever of its processes has them.
+        owner = self.names.of(event) if smb else self.names.owner(self.locker(event["client"]), 0, "")
+        return [Line({"type": "AccessRequested", "owner": owner, "range": (first, last), "kind": kind,
+                      "families": families}, status)]
+
+    def locker(self, client):
+        """The NLM client of the same host, if there is one."""
+        address = self.addresses.get(client)
+        return next((other for other, where in self.addresses.items()
+                     if where == address and self.clients[other] == NLM), client)
 
     def decided(self, event):
         """Parked requests that have their reply in this step: (place among the effects, line)."""
@@ -426,12 +437,11 @@ class FileReader:
 
 def read(path):
     """The files' readers of one recording."""
-    clients, files, failed = {}, {}, False
+    clients, addresses, files, failed = {}, {}, {}, False
 
     def reader(name):
         if name not in files:
-            files[name] = FileReader(clients)
-            files[name].file = name
+            files[name] = FileReader(name, clients, addresses)
         return files[name]
 
     with open(path, encoding="utf-8") as recording:
@@ -443,6 +453,7 @@ def read(path):
             if "run" in record:
                 failed = False
                 clients.update({c["client"]: c["protocol"] for c in record["clients"]})
+                addresses.update({c["client"]: c["address"] for c in record["clients"]})
                 for name in set(files) | set(views):
                     reader(name).restart(views.get(name, EMPTY))
                 continue
@@ -453,6 +464,7 @@ def read(path):
                 for effect in effects:
                     if effect.get("request") == event["request"] and effect.get("body"):
                         clients[effect["body"]["client"]] = event["protocol"]
+                        addresses[effect["body"]["client"]] = event["address"]
             for name, view in views.items():
                 waits_beside = any(queue_of(other.view) for other in files.values() if other.file != name)
                 reader(name).step(event, effects, view, failed, waits_beside)

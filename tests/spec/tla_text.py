@@ -69,13 +69,16 @@ def written(lines):
     def event_of(event):
         fields = {"type": string(event["type"])}
         if "owner" in event:
-            fields["owner"] = (owner if "_" in event["owner"] else string)(event["owner"])
+            fields["owner"] = owner(event["owner"])
         for key in ("client", "kind"):
             if key in event:
                 fields[key] = string(event[key])
         if "range" in event:
             fields.update(units.fields(*event["range"]))
-        for key in ("wait", "accepted", "smb_on_nfs"):
+        if "families" in event:
+            fields["families"] = set_of(string(family) for family in sorted(event["families"]))
+            fields["enforced"] = boolean(event["families"])
+        for key in ("wait", "accepted"):
             if key in event:
                 fields[key] = boolean(event[key])
         if "held" in event:
@@ -106,7 +109,7 @@ def written(lines):
 
 
 def scene_of(owners, units):
-    protocols = {"n": "nlm", "s": "smb"}
+    protocols = {"n": "nlm", "s": "smb", "h": "nlm"}
     owners = sorted(owners) or ["n1_1"]
     return record_of(
         Protocol=record_of(**{o: string(protocols[o[0]]) for o in owners}),
