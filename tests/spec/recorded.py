@@ -11,6 +11,8 @@ What Locks has no word for, and what becomes of it, stands in specs/README.md ("
 import json
 from collections import Counter
 
+from recorded_rights import RightsReader
+
 LENGTH = 500
 VIEW_EVERY = 8
 NLM, SMB = "nlm", "smb"
@@ -89,7 +91,7 @@ class Names:
         self.client_names = {c: name for c, name in self.client_names.items() if c in there}
 
 
-class FileReader:
+class LocksReader:
     """One file's part of a recording, as traces."""
 
     def __init__(self, name, clients, addresses):
@@ -436,12 +438,13 @@ class FileReader:
 
 
 def read(path):
-    """The files' readers of one recording."""
-    clients, addresses, files, failed = {}, {}, {}, False
+    """One recording: for each module the files' readers."""
+    clients, addresses, files, rights, failed = {}, {}, {}, {}, False
 
     def reader(name):
         if name not in files:
-            files[name] = FileReader(name, clients, addresses)
+            files[name] = LocksReader(name, clients, addresses)
+            rights[name] = RightsReader(name, clients, EMPTY, LENGTH)
         return files[name]
 
     with open(path, encoding="utf-8") as recording:
@@ -456,6 +459,7 @@ def read(path):
                 addresses.update({c["client"]: c["address"] for c in record["clients"]})
                 for name in set(files) | set(views):
                     reader(name).restart(views.get(name, EMPTY))
+                    rights[name].restart(views.get(name, EMPTY))
                 continue
             event, effects = record["event"], record["effects"]
             if event["type"] == "JournalChanged":
@@ -468,6 +472,7 @@ def read(path):
             for name, view in views.items():
                 waits_beside = any(queue_of(other.view) for other in files.values() if other.file != name)
                 reader(name).step(event, effects, view, failed, waits_beside)
+                rights[name].step(event, effects, view)
     for one in files.values():
         one.end()
-    return files
+    return {"Locks": list(files.values()), "Breaks": list(rights.values())}

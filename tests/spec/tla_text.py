@@ -1,4 +1,4 @@
-"""Traces of tests/spec/recorded.py as TLA+ text, for specs/trace/TraceLocks."""
+"""Traces of tests/spec/recorded.py and recorded_rights.py as TLA+ text, for specs/trace."""
 
 def string(text):
     return '"' + text + '"'
@@ -47,7 +47,7 @@ def ranges_of(lines):
             yield from (row[1:3] for row in line.view["queue"] + line.view["calls"])
 
 
-def written(lines):
+def locks(lines):
     """(the trace as TLA+ lines, its owners, its number of units)"""
     all_ranges = {r for r in ranges_of(lines) if r != (2**64 - 1, 0)}
     units = Units(all_ranges)
@@ -108,10 +108,55 @@ def written(lines):
     return texts, owners, units.count
 
 
-def scene_of(owners, units):
+def locks_scene(written):
+    owners = set().union(*(owners for _, owners, _ in written))
+    units = max((units for _, _, units in written), default=1)
     protocols = {"n": "nlm", "s": "smb", "h": "nlm"}
     owners = sorted(owners) or ["n1_1"]
     return record_of(
         Protocol=record_of(**{o: string(protocols[o[0]]) for o in owners}),
         Client=record_of(**{o: string(o.split("_")[0]) for o in owners}),
         UnitCount=str(units), waiters_per_file_max="1000")
+
+
+# Rights ----------------------------------------------------------------------------------------------
+
+def breaks(lines):
+    """(the trace as TLA+ lines, its holders)"""
+    holders = set()
+
+    def rights(held):
+        return set_of(string(letter) for letter in sorted(held))
+
+    def table(entries):
+        holders.update(entries)
+        return record_of(**{name: rights(held) for name, held in sorted(entries.items())}) if entries else "<<>>"
+
+    texts = []
+    for event, said, after in lines:
+        fields = {"type": string(event["type"])}
+        if "client" in event:
+            holders.add(event["client"])
+            fields["client"] = string(event["client"])
+        if "what" in event:
+            fields["what"] = string(event["what"])
+        if "rights" in event:
+            fields["rights"] = rights(event["rights"])
+        words = {}
+        if "breaks" in said:
+            holders.update(name for name, _, _ in said["breaks"])
+            words["breaks"] = set_of(record_of(client=string(name), to=rights(to), ack=boolean(ack))
+                                     for name, to, ack in sorted(said["breaks"], key=str))
+        if "waits" in said:
+            words["waits"] = boolean(said["waits"])
+        if "status" in said:
+            words["status"] = string(said["status"])
+        texts.append(record_of(event=record_of(**fields), said=record_of(**words) if words else "<<>>",
+                               after=record_of(**{key: table(after[key]) for key in ("right", "brk", "need")})))
+    return texts, holders
+
+
+def breaks_scene(written):
+    flavours = {"l": "lease", "o": "oplock", "h": "none"}
+    holders = sorted(set().union(*(holders for _, holders in written))) or ["h1"]
+    return record_of(Flavour=record_of(**{name: string(flavours[name[0]]) for name in holders}))
