@@ -54,6 +54,11 @@ class ConfigTest : public testing::Test {
   Surroundings around_{true, "server", directory_.path() / "home"};
 };
 
+TEST_F(ConfigTest, NothingIsRecordedUnlessAFileIsNamed) {
+  EXPECT_TRUE(load({}).trace.empty());
+  EXPECT_EQ(load({"--trace", "/tmp/steps"}).trace, "/tmp/steps");
+}
+
 TEST_F(ConfigTest, DefaultsOfRootAreTheStandardPorts) {
   const Config config = load({});
   EXPECT_EQ(config.ports.nfs, 2049);
