@@ -59,7 +59,7 @@ CreateOperation::CreateOperation(FileContext& context, Request& request, CreateR
       request_(request),
       session_(request.session),
       tree_(request.tree),
-      create_(std::move(create)),
+      create_(create),
       disposition_(static_cast<Disposition>(create_.disposition)),
       path_(std::move(path)),
       who_(session_->credentials()) {
@@ -102,7 +102,7 @@ Task<Response> create_command(FileContext& context, Request& request) {
   ParsedPath parsed = parse_path(decoded.request.name);
   if (parsed.status != NtStatus::success) co_return parsed.status;
   if (!context.opens.has_room(*request.session)) co_return NtStatus::insufficient_resources;
-  CreateOperation operation(context, request, std::move(decoded.request), std::move(parsed.path));
+  CreateOperation operation(context, request, decoded.request, std::move(parsed.path));
   Response response = co_await operation.run();
   co_return response;
 }

@@ -113,7 +113,7 @@ Task<Response> CreateOperation::refuse(OpenRef open, NtStatus status) {
   co_return status;
 }
 
-Response CreateOperation::answer(OpenRef open, const core::OpenReply& reply) {
+Response CreateOperation::answer(const OpenRef& open, const core::OpenReply& reply) {
   CreateAnswer answer;
   answer.action = action_;
   answer.attributes = walked_.attributes;

@@ -43,7 +43,7 @@ class CreateOperation {
   core::OpenRequested open_event() const;
   OpenRef enter(const core::OpenReply& reply);
   Task<Response> refuse(OpenRef open, NtStatus status);
-  Response answer(OpenRef open, const core::OpenReply& reply);
+  Response answer(const OpenRef& open, const core::OpenReply& reply);
 
   bool wants(std::uint32_t options) const { return (create_.options & options) != 0; }
   bool overwrites() const;

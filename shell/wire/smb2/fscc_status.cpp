@@ -51,7 +51,6 @@ NtStatus status_of(const boost::system::error_code& error) {
     case EIO:
       return NtStatus::io_device_error;
     case EBUSY:
-      return NtStatus::sharing_violation;
     case ETXTBSY:
       return NtStatus::sharing_violation;
     default:
@@ -79,7 +78,6 @@ NtStatus status_of(core::Status status) {
     case core::Status::cancelled:
       return NtStatus::cancelled;
     case core::Status::closed:
-      return NtStatus::range_not_locked;
     case core::Status::range_not_locked:
       return NtStatus::range_not_locked;
     case core::Status::unknown_client:

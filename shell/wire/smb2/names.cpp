@@ -152,7 +152,7 @@ bool is_short_name(std::string_view name) {
       dot == std::string_view::npos ? std::string_view{} : name.substr(dot + 1);
   if (stem.empty() || stem.size() > 8 || extension.size() > 3) return false;
   if (dot != std::string_view::npos && extension.empty()) return false;
-  for (char c : name.substr(0, dot == std::string_view::npos ? name.size() : name.size())) {
+  for (const char c : name) {
     if (static_cast<unsigned char>(c) <= ' ' || static_cast<unsigned char>(c) > '~') return false;
     if (std::string_view("+,;=[]\"*:<>?\\|/").find(c) != std::string_view::npos) return false;
   }

@@ -52,7 +52,7 @@ Task<core::Reply> begin(FileContext& context, Request& request, OpenRef open,
   event.open = open->id;
   event.target = {open->file_id(), operation};
   event.range = range;
-  core::Reply reply = co_await ask(context, request, std::move(event));
+  core::Reply reply = co_await ask(context, request, event);
   co_return reply;
 }
 
@@ -161,7 +161,7 @@ Task<NtStatus> set_disposition(FileContext& context, Request& request, OpenRef o
   core::DispositionSet event;
   event.open = open->id;
   event.remove = remove;
-  const core::Reply reply = co_await ask(context, request, std::move(event));
+  const core::Reply reply = co_await ask(context, request, event);
   if (reply.status != core::Status::ok) co_return status_of(reply.status);
   open->file->delete_pending = remove;
   open->file->doomed = remove ? open->place : Place{};

@@ -94,7 +94,7 @@ Task<core::Reply> hold_directory(FileContext& context, Request& request, OpenRef
 Task<void> let_go(FileContext& context, core::OpenId held) {
   core::OpenClosed event;
   event.open = held;
-  (void)co_await ask_uncancelled(context, nullptr, std::move(event));
+  (void)co_await ask_uncancelled(context, nullptr, event);
 }
 
 /// Every open that came by the old name stands under the new one.
