@@ -49,8 +49,9 @@ Asks(c) == [client |-> c, what |-> "lock", wish |-> {}, waits |-> {}, woken |-> 
 Judged(s, c) == R!Judge(s.rights, Asks(c), 0)
 
 (* The two modules after a step of either: holders of ranges are known to  *)
-(* Rights, waiters whose breaks have ended are judged again in the order   *)
-(* of arrival, and then Locks lets go who can go.                          *)
+(* Rights; whose breaks have ended and who may go by what is locked is     *)
+(* judged against the rights of now, which may be new since it began to    *)
+(* wait, in the order of arrival; then it goes.                            *)
 Known(s) == [s EXCEPT !.rights.lock = [c \in Clients |-> s.locks.held[c] # {}]]
 Out(s) == {d \in Clients : s.rights.brk[d] # R!None}
 (* What Locks is told, and what is kept of its answer: who has to complete *)
@@ -58,14 +59,32 @@ Out(s) == {d \in Clients : s.rights.brk[d] # R!None}
 Ranges(s) == [held |-> s.locks.held, queue |-> s.locks.queue, calls |-> s.locks.calls, passing |-> Out(s)]
 Kept(l) == [held |-> l.held, queue |-> l.queue, calls |-> l.calls]
 
+(* Locks by itself lets go who can at the end of each step; here it is not *)
+(* to: while it takes its step nobody in the queue seems to wait for locks.*)
+Hidden(l) == [l EXCEPT !.queue = [i \in DOMAIN @ |->
+                IF L!ForLocks(@[i]) THEN [@[i] EXCEPT !.waits = {"nobody"}] ELSE @[i]]]
+Shown(l)  == [l EXCEPT !.queue = [i \in DOMAIN @ |-> [@[i] EXCEPT !.waits = @ \ {"nobody"}]]]
+LocksStep(s, e) ==
+  LET t == L!Step(Ranges(s), e)
+      u == L!Step(Hidden(Ranges(s)), e)
+  IN  IF e.type = "LockRequested" /\ t.reply # "granted" THEN [t EXCEPT !.state = Kept(@)]
+      ELSE [u EXCEPT !.state = Kept(Shown(@))]
+
 RECURSIVE Settle(_, _)
 Settle(s, due) ==        \* due: positions in the queue whose breaks have ended
-  IF due = {} THEN LET t == L!Settle(Ranges(s), <<>>)
-                   IN  Known([s EXCEPT !.locks = Kept(t.state)])
-  ELSE LET i == CHOOSE i \in due : \A k \in due : i <= k
-           j == Judged(s, s.locks.queue[i].owner)
-       IN  Settle([s EXCEPT !.rights = R!Begun(s.rights, j), !.locks.queue[i].waits = j.waits],
-                  due \ {i})
+  LET go    == due \cup {i \in DOMAIN s.locks.queue : L!CanGo(Ranges(s), i)}
+      i     == L!Earliest(go)
+      j     == Judged(s, s.locks.queue[i].owner)
+      t     == [s EXCEPT !.rights = R!Begun(s.rights, j), !.locks.queue[i].waits = j.waits]
+      u     == Known([t EXCEPT !.locks = Kept(L!Wake(Ranges(t), i))])
+      edges == L!Edges(Ranges(s))
+      stuck == {k \in DOMAIN s.locks.queue : L!OnCycle(Ranges(s), edges, k)}
+  IN  IF go # {}
+      THEN IF ~L!CanGo(Ranges(t), i) THEN Settle(t, due \ {i})
+           ELSE Settle(u, IF Len(u.locks.queue) = Len(t.locks.queue) THEN due \ {i}
+                          ELSE {k - 1 : k \in due \ {i}})
+      ELSE IF stuck # {} THEN Settle([s EXCEPT !.locks.queue = L!Without(@, L!Youngest(stuck))], {})
+      ELSE Known(s)
 
 After(s) ==
   LET out == Out(s)
@@ -86,11 +105,11 @@ LockRequested(s, e) ==
       ELSE IF j.waits # {} /\ (~e.wait \/ full) THEN Say(After(begun), IF full THEN "limit" ELSE "later")
       ELSE IF j.waits # {}
       THEN Say(After([begun EXCEPT !.locks.queue = Append(@, [L!Waiter(e) EXCEPT !.waits = j.waits])]), "blocked")
-      ELSE LET t == L!Step(Ranges(s), e) IN Say(After([begun EXCEPT !.locks = Kept(t.state)]), t.reply)
+      ELSE LET t == LocksStep(s, e) IN Say(After([begun EXCEPT !.locks = t.state]), t.reply)
 
 Released(s, e) ==
-  LET t == L!Step(Ranges(s), e)
-  IN  Say(After([s EXCEPT !.locks = Kept(t.state),
+  LET t == LocksStep(s, e)
+  IN  Say(After([s EXCEPT !.locks = t.state,
                           !.unclaimed = IF e.type = "ClientLeft" THEN @ \ {e.client} ELSE @]), t.reply)
 
 (* CLOSE and death take the ranges with them.                              *)

@@ -91,12 +91,14 @@ KeepsTarget(s, e, t) == \A c \in Clients :
   s.brk[c] # None /\ t.state.brk[c] # None /\ t.state.brk[c] # s.brk[c] => Sends(t, "break", c) # {}
 
 (* 45. Every break has its cause: a request of another that the table      *)
-(* names, made now or judged again now.                                    *)
+(* names, made now or judged again now; or it is the next step of one that *)
+(* was, for somebody who needs more of it (who may be gone by now).        *)
 Causes(s, e) ==
   {Request(e) : x \in IF e.type \in {"OpenRequested", "AccessRequested", "LockRequested"} THEN {1} ELSE {}}
     \cup {s.queue[i] : i \in DOMAIN s.queue}
 NoBreakWithoutCause(s, e, t) == \A c \in Clients : Sends(t, "break", c) # {} =>
-  \E q \in Causes(s, e) : \E k \in {CauseOf(q)} \cup (IF IsOpen(q) THEN {"open_conflict"} ELSE {}) :
+  \/ s.need[c] # s.brk[c]
+  \/ \E q \in Causes(s, e) : \E k \in {CauseOf(q)} \cup (IF IsOpen(q) THEN {"open_conflict"} ELSE {}) :
     LET cell == Cell(k, Flavour[c], s.right[c]) IN
       (q.client # c \/ cell.own_too) /\ (cell.how # "keep" \/ t.state.opens[c] > s.opens[c])
 
