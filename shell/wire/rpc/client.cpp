@@ -102,6 +102,7 @@ Client::Client(Clock& clock, Dialler& dialler, std::uint64_t seed)
       next_xid_(static_cast<std::uint32_t>((seed * 0x9E3779B97F4A7C15) >> 32)) {}
 
 Task<void> Client::wait(std::shared_ptr<Exchange> exchange, core::Nanos time) {
+  if (interrupted_) co_return;
   Exchange& event = *exchange;
   const std::uint64_t number = ++last_wait_;
   waiting_.emplace(number, exchange);
@@ -127,7 +128,7 @@ Task<CallResult> Client::call_udp(Address to, Outgoing call, Retry retry) {
   // Every socket stays open to the end: an answer to an earlier try is as good.
   std::vector<std::function<void()>> sockets;
   core::Nanos pause = retry.first;
-  for (unsigned i = 0; i < retry.tries && !exchange->over(); ++i) {
+  for (unsigned i = 0; i < retry.tries && !exchange->over() && !interrupted_; ++i) {
     sockets.push_back(dialler_.datagram(to, message, [exchange](Bytes reply) {
       // What is waked may close this socket, and end the function that runs here.
       // NOLINTNEXTLINE(performance-unnecessary-copy-initialization)

@@ -102,8 +102,8 @@ Task<NtStatus> CreateOperation::open_data() {
 }
 
 /// The content goes, and the attributes become those of the request.
-Task<NtStatus> CreateOperation::overwrite(OpenRef open) {
-  const files::Result<void> emptied = co_await open->data->truncate(0);
+Task<NtStatus> CreateOperation::overwrite() {
+  const files::Result<void> emptied = co_await data_->truncate(0);
   if (!emptied) co_return status_of(emptied.error());
   const std::uint32_t kept = (create_.attributes & attribute::kStored) | attribute::kArchive;
   const bool plain = kept == attribute::kArchive && dos_.attributes == 0;
@@ -115,8 +115,7 @@ Task<NtStatus> CreateOperation::overwrite(OpenRef open) {
     if (stored) dos_ = info;
   }
   if (create_.contexts.allocation) {
-    const files::Result<void> reserved =
-        co_await open->data->allocate(*create_.contexts.allocation);
+    const files::Result<void> reserved = co_await data_->allocate(*create_.contexts.allocation);
     if (!reserved) co_return status_of(reserved.error());
   }
   co_return NtStatus::success;
@@ -154,7 +153,7 @@ Task<CreateOperation::Attempt> CreateOperation::open_existing() {
     co_return std::nullopt;
   }
   if (overwrites()) {
-    if (const NtStatus status = co_await overwrite(open); status != NtStatus::success) {
+    if (const NtStatus status = co_await overwrite(); status != NtStatus::success) {
       co_return co_await refuse(open, status);
     }
     now = co_await files().attributes(walked_.node);

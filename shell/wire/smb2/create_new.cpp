@@ -80,8 +80,16 @@ Task<NtStatus> CreateOperation::describe_new(files::Attributes made) {
   co_return changed ? NtStatus::success : status_of(changed.error());
 }
 
-/// Takes a file away again that this request made and could not open.
+/// Takes a file away again that this request made and could not open, unless somebody who has
+/// found it meanwhile is in the way.
 Task<void> CreateOperation::undo_new() {
+  core::AccessRequested removal;
+  removal.client = session_->client();
+  removal.target = {walked_.node->id(), core::Operation::remove};
+  removal.patience = 0;
+  const core::Reply allowed = co_await ask(context_, request_, std::move(removal));
+  if (allowed.status != core::Status::ok) co_return;
+  AccessInFlight removing(context_.coordinator, allowed.request);
   const Place& place = walked_.place;
   if (wants(option::kDirectoryFile)) {
     (void)co_await files().remove_directory(who_, place.parent, place.name);
@@ -115,10 +123,11 @@ Task<CreateOperation::Attempt> CreateOperation::make_new() {
   walked_.place.name = made->name;
   walked_.place.path.back() = made->name;
 
-  // Before anything else is awaited: nobody may come between the file and its first open.
+  // Before anything else is awaited; and yet somebody may have found the file on its way here.
   core::OpenRequested event = open_event();
   event.created = true;
   const core::Reply reply = co_await ask(context_, request_, std::move(event));
+  if (reply.status == core::Status::share_conflict) co_return std::nullopt;  // theirs by now
   if (reply.status != core::Status::ok) {
     co_await undo_new();
     co_return status_of(reply.status);

@@ -31,7 +31,7 @@ class CreateOperation {
   Task<NtStatus> grant_existing();
   Task<std::uint32_t> maximal_of_existing();
   Task<NtStatus> open_data();
-  Task<NtStatus> overwrite(OpenRef open);
+  Task<NtStatus> overwrite();
 
   // create_new.cpp
   Task<NtStatus> may_add();

@@ -109,7 +109,8 @@ Task<Response> read_command(FileContext& context, Request& request) {
   if (open->is_directory()) co_return NtStatus::invalid_device_request;
   if (!open->may(access::kReadData | access::kExecute)) co_return NtStatus::access_denied;
   if (!range_is_valid(read->offset, read->length)) co_return NtStatus::invalid_parameter;
-  if (!open->data) co_return NtStatus::invalid_device_request;
+  const files::FileRef file = open->data;  // it may be closed while this waits
+  if (!file) co_return NtStatus::invalid_device_request;
 
   files::Result<Bytes> data = Bytes();
   if (read->length != 0) {
@@ -118,7 +119,7 @@ Task<Response> read_command(FileContext& context, Request& request) {
     const core::Reply reply = co_await ask(context, request, std::move(event));
     if (reply.status != core::Status::ok) co_return status_of(reply.status);
     const AccessInFlight in_flight(context.coordinator, reply.request);
-    data = co_await open->data->read(read->offset, read->length);
+    data = co_await file->read(read->offset, read->length);
     if (!data) co_return status_of(data.error());
     if (data->empty()) co_return NtStatus::end_of_file;
   }
@@ -137,7 +138,8 @@ Task<Response> write_command(FileContext& context, Request& request) {
   if (open->is_directory()) co_return NtStatus::invalid_device_request;
   if (!open->may(access::kWriteData | access::kAppendData)) co_return NtStatus::access_denied;
   if (!range_is_valid(write->offset, write->data.size())) co_return NtStatus::invalid_parameter;
-  if (!open->data) co_return NtStatus::invalid_device_request;
+  const files::FileRef file = open->data;  // it may be closed while this waits
+  if (!file) co_return NtStatus::invalid_device_request;
   if (write->data.empty()) co_return Response(write_body(0));
 
   core::AccessRequested event =
@@ -155,7 +157,7 @@ Task<Response> write_command(FileContext& context, Request& request) {
   const bool through =
       (write->flags & kWriteThroughFlag) != 0 || (open->options & option::kWriteThrough) != 0;
   const files::Result<std::uint32_t> written =
-      co_await open->data->write(write->offset, write->data, through);
+      co_await file->write(write->offset, write->data, through);
   if (!written) co_return status_of(written.error());
   open->position = write->offset + *written;
   co_await restore_frozen_times(open);

@@ -115,7 +115,8 @@ Task<NtStatus> set_size(FileContext& context, Request& request, OpenRef open, By
   const std::uint64_t size = LittleReader(buffer).u64();
   if (!range_is_valid(size, 0)) co_return NtStatus::invalid_parameter;
   if (open->is_directory()) co_return NtStatus::invalid_parameter;
-  if (!open->may(access::kWriteData) || !open->data) co_return NtStatus::access_denied;
+  const files::FileRef file = open->data;  // it may be closed while this waits
+  if (!open->may(access::kWriteData) || !file) co_return NtStatus::access_denied;
   const files::Result<files::Attributes> now = co_await open->tree->files().attributes(open->node);
   if (!now) co_return status_of(now.error());
   // The bytes that come or go; reserving room above the end changes none.
@@ -130,9 +131,9 @@ Task<NtStatus> set_size(FileContext& context, Request& request, OpenRef open, By
   const AccessInFlight in_flight(context.coordinator, reply.request);
   files::Result<void> done;
   if (!allocation || size < now->size) {
-    done = co_await open->data->truncate(size);
+    done = co_await file->truncate(size);
   } else {
-    done = co_await open->data->allocate(size);
+    done = co_await file->allocate(size);
   }
   if (!done) co_return status_of(done.error());
   co_await restore_frozen_times(open);
