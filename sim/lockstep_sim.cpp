@@ -1,7 +1,9 @@
 // lockstep-sim: runs seeds, replays and shrinks scenarios, shows what happened.
 #include <CLI/CLI.hpp>
+#include <charconv>
 #include <iostream>
 #include <thread>
+#include <tuple>
 
 #include "sim/campaign.hpp"
 #include "sim/scenario.hpp"
@@ -131,6 +133,20 @@ int run_one(Settings settings) {
   return 0;
 }
 
+/// "A..B".
+std::pair<std::uint64_t, std::uint64_t> seeds_of(const std::string& text) {
+  std::uint64_t first = 0, last = 0;
+  const char* const end = text.data() + text.size();
+  const auto begin = std::from_chars(text.data(), end, first);
+  const bool dots = std::string_view(begin.ptr, end).starts_with("..");
+  const auto rest = dots ? std::from_chars(begin.ptr + 2, end, last) : begin;
+  if (!dots || begin.ec != std::errc() || rest.ec != std::errc() || rest.ptr != end ||
+      last < first) {
+    throw CLI::ValidationError("--seeds", "expected A..B, found '" + text + "'");
+  }
+  return {first, last};
+}
+
 int run_many(Settings settings) {
   const Level& level = level_of(settings);
   Campaign campaign;
@@ -142,14 +158,8 @@ int run_many(Settings settings) {
   campaign.progress = !settings.quiet;
   campaign.stop_at_failure = settings.stop;
   if (!settings.corpus.empty()) campaign.seeds = read_corpus(settings.corpus, level);
-  const auto dots = settings.seeds.find("..");
-  try {
-    if (dots != std::string::npos) {
-      campaign.first = std::stoull(settings.seeds.substr(0, dots));
-      campaign.last = std::stoull(settings.seeds.substr(dots + 2));
-    }
-  } catch (const std::exception&) {
-    throw CLI::ValidationError("--seeds", "expected A..B, found '" + settings.seeds + "'");
+  if (!settings.seeds.empty()) {
+    std::tie(campaign.first, campaign.last) = seeds_of(settings.seeds);
   }
   const Tally tally = run_campaign(campaign);
   if (settings.marks) {
@@ -246,15 +256,15 @@ int run(int argc, char** argv) {
   common(*shrinking);
   CLI::App* testing = app.add_subcommand("test", "scenarios, corpus, fresh seeds, small scopes");
   add_suite_options(*testing, settings.suite);
-  CLI11_PARSE(app, argc, argv);
   try {
+    app.parse(argc, argv);
     if (*replaying) return replay(settings);
     if (*shrinking) return shrink_file(settings);
     if (*testing) return run_suite(settings.suite);
     if (*seed) return run_one(settings);
     if (*seeds || *hours || *corpus) return run_many(settings);
   } catch (const CLI::Error& error) {
-    return app.exit(error);
+    return app.exit(error) == 0 ? 0 : kBadUsage;
   } catch (const std::exception& error) {
     std::cerr << "lockstep-sim: " << error.what() << "\n";
     return kBadUsage;

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "sim/campaign.hpp"
+#include "sim/classes.hpp"
 #include "sim/exhaust.hpp"
 #include "sim/scenario.hpp"
 
@@ -21,6 +22,7 @@ class Suite {
 
   int run() {
     scenarios();
+    classes();
     for (const Level* level : levels()) seeds(*level);
     small_scopes();
     std::cout << passed_ << " passed, " << failed_ << " failed, 0 skipped\n";
@@ -57,6 +59,13 @@ class Suite {
       verdict(what.empty(), file + ": " + what);
     }
     std::cout << files.size() << " scenarios" << std::endl;
+  }
+
+  void classes() {
+    const std::vector<std::string> wrong = check_classes(settings_.classes, settings_.scenarios);
+    for (const std::string& what : wrong) verdict(false, settings_.classes + ": " + what);
+    if (wrong.empty()) verdict(true, "");
+    std::cout << kClasses << " classes of bugs" << std::endl;
   }
 
   void seeds(const Level& level) {
@@ -115,6 +124,7 @@ class Suite {
 
 void add_suite_options(CLI::App& app, SuiteSettings& settings) {
   app.add_option("--scenarios", settings.scenarios, "the folder")->capture_default_str();
+  app.add_option("--classes", settings.classes, "the table of bug classes")->capture_default_str();
   app.add_option("--core-seeds", settings.core_seeds, "how many")->capture_default_str();
   app.add_option("--wire-seeds", settings.wire_seeds, "how many")->capture_default_str();
   app.add_option("--first", settings.first, "the first fresh seed")->capture_default_str();

@@ -14,14 +14,15 @@ namespace lockstep::sim {
 
 struct SuiteSettings {
   std::string scenarios = "tests/scenarios";
+  std::string classes = "sim/README.md";  ///< the table of bug classes
   std::uint64_t core_seeds = 2000, wire_seeds = 200;
   std::uint64_t first = 1;
   unsigned jobs = 0;  ///< 0: as many as there are processors
 };
 
 void add_suite_options(CLI::App& app, SuiteSettings& settings);
-/// Scenarios with their golden output, the corpus, fresh seeds of every level, all interleavings of
-/// small scopes. The last line is "N passed, N failed, N skipped".
+/// Scenarios with their golden output, the table of bug classes, the corpus, fresh seeds of every
+/// level, all interleavings of small scopes. The last line is "N passed, N failed, N skipped".
 int run_suite(const SuiteSettings& settings);
 
 /// Lines "LEVEL SEED"; those of this level.

@@ -116,6 +116,10 @@ void World::send(std::size_t index) {
   if (op.kind == Op::Kind::close || op.kind == Op::Kind::unshare) {
     drop_handle(client, client.handles[static_cast<std::size_t>(op.handle)]);
   }
+  // UNSHARE names the owner: what it was granted since goes too.
+  const int unshared =
+      op.kind == Op::Kind::unshare ? handle_of_owner(client, op.file, op.owner) : -1;
+  if (unshared >= 0) drop_handle(client, client.handles[static_cast<std::size_t>(unshared)]);
   client.last_arrival = std::max(client.last_arrival, now() + client.latency);
   agenda_.put(client.last_arrival,
               {Due::Kind::to_server, op.client, client.incarnation, op.request.value});
@@ -134,6 +138,10 @@ void World::finish_op(Client& client, Op& op) {
   end_call(client, op);
   if (op.writes() && client.writing[op.file] > 0) --client.writing[op.file];
   if (op.purpose == Op::Purpose::reclaim && !op.by_hand) reclaimed(client);
+  if (!op.pushed) return;
+  Holding& holding = client.holdings[static_cast<std::size_t>(op.holding)];
+  if (holding.flushes > 0) --holding.flushes;
+  if (holding.flushes == 0) flush(client, static_cast<std::size_t>(op.holding), std::nullopt);
 }
 
 void World::arrive_at_server(const Due& due) {
@@ -198,6 +206,15 @@ EventBody World::event_of(Op& op, RequestId request) {
   Holding* holding =
       op.holding >= 0 ? &client.holdings[static_cast<std::size_t>(op.holding)] : nullptr;
   const bool again = op.purpose == Op::Purpose::reclaim;
+  auto asking = [&](auto event) {
+    event.request = request;
+    event.client = client.id;
+    event.open = open;
+    event.owner = owner;
+    event.file = file;
+    event.element = {op.range, op.mode};
+    return event;
+  };
   switch (op.kind) {
     case Op::Kind::arrive:
       return ClientArrived{request,     client.protocol,
@@ -222,6 +239,7 @@ EventBody World::event_of(Op& op, RequestId request) {
       event.directory = op.file == kDirectory;
       event.wish = op.wish;
       if (again && !client.smb()) event.reclaim = Reclaim::previous;
+      if (op.pushed) event.reclaim = Reclaim::delegated;
       event.patience = patience;
       if (client.smb() && op.file != kDirectory) event.ancestors = {file_id(kDirectory)};
       event.policy = policy_;
@@ -236,13 +254,8 @@ EventBody World::event_of(Op& op, RequestId request) {
     case Op::Kind::disposition:
       return DispositionSet{request, open, op.remove};
     case Op::Kind::lock: {
-      LockRequested event;
-      event.request = request;
-      event.client = client.id;
-      event.open = open;
-      event.owner = owner;
-      event.file = file;
-      event.element = {op.range, op.mode};
+      LockRequested event = asking(LockRequested{});
+      for (const Range& range : op.more) event.more.push_back({range, op.mode});
       if (op.waiting) {
         event.wait = client.smb()                       ? Wait::queue
                      : client.protocol == Protocol::nlm ? Wait::callback
@@ -254,15 +267,9 @@ EventBody World::event_of(Op& op, RequestId request) {
       return event;
     }
     case Op::Kind::unlock:
-      return Unlocked{request, client.id, open, owner, file, op.range, {}};
+      return Unlocked{request, client.id, open, owner, file, op.range, op.more};
     case Op::Kind::test: {
-      LockTested event;
-      event.request = request;
-      event.client = client.id;
-      event.open = open;
-      event.owner = owner;
-      event.file = file;
-      event.element = {op.range, op.mode};
+      LockTested event = asking(LockTested{});
       event.patience = now() + hold_;
       return event;
     }

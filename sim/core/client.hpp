@@ -42,6 +42,8 @@ struct Handle {
   std::uint64_t boot = 1;  ///< the run of the server that granted it
 };
 
+struct Op;
+
 /// A caching right and what is cached under it.
 struct Holding {
   core::RightId right;
@@ -58,6 +60,7 @@ struct Holding {
   Content content{};
   std::uint32_t flushes = 0;      ///< under way
   std::vector<std::size_t> then;  ///< operations that wait until all is flushed
+  std::vector<Op> local;          ///< opens and locks that only this client knows of
 };
 
 /// Bytes that one POSIX lock owner believes it has locked.
@@ -142,10 +145,12 @@ struct Op {
   int handle = -1, holding = -1;
   core::Operation operation = core::Operation::read;
   core::Range range;
+  std::vector<core::Range> more;  ///< of an array
   core::LockMode mode = core::LockMode::exclusive;
   bool waiting = false, special = false, overwriting = false, attributes = false, remove = true;
   bool accepted = true, up = true;
   bool by_hand = false;  ///< a reclaim that the script asks for
+  bool pushed = false;   ///< was done locally, and is told before the right is given up
   bool done = false;
   bool unlocked = false;  ///< SMB: its unlock was sent before it had an answer
   bool queued = false;    ///< told `blocked`, or `denied` with its turn kept

@@ -46,7 +46,11 @@ constexpr Fault kFaults[] = {
 class Expansion {
  public:
   Expansion(std::uint64_t seed, const Options& options)
-      : stage_(seed, "stage"), play_(seed, "play"), faults_(seed, "faults"), time_(seed, "time") {
+      : stage_(seed, "stage"),
+        play_(seed, "play"),
+        faults_(seed, "faults"),
+        time_(seed, "time"),
+        habits_(seed, "habits") {
     set_stage(options.profile);
     choose(options);
     const std::uint64_t steps = options.profile == "long" ? 400 : stage_.between(20, 110);
@@ -203,6 +207,12 @@ class Expansion {
         if (protocol == Protocol::smb && step.verb != Verb::tests && step.verb != Verb::claims) {
           step.number = play_.one_in(4) ? 2 : 1;
         }
+        if (protocol == Protocol::smb && step.verb == Verb::locks && habits_.one_in(6)) {
+          const std::uint64_t first = habits_.below(kBytes);
+          step.more.push_back({first, std::min(kBytes - 1, first + habits_.below(3))});
+          step.waiting = false;
+        }
+        step.locally = step.verb == Verb::locks && !step.waiting && habits_.one_in(3);
         remember(step);
         break;
       case Verb::reads:
@@ -234,6 +244,7 @@ class Expansion {
     step.range = earlier.range;
     step.owner = earlier.owner;
     step.number = step.verb == Verb::unlocks ? earlier.number : std::uint8_t{1};
+    if (step.verb == Verb::unlocks && !habits_.one_in(4)) step.more = earlier.more;
   }
 
   Step open(Step step, Protocol protocol) {
@@ -274,6 +285,12 @@ class Expansion {
         step.flavour = Flavour::delegation;
         step.rights = play_.one_in(2) ? kRW : kR;
       }
+      if (is_nfs4(protocol) && step.owner == 2 && habits_.one_in(2)) {
+        step.flavour = Flavour::none;
+        step.rights = {};
+        step.deny = {};
+        step.locally = true;
+      }
     }
     return step;
   }
@@ -303,7 +320,7 @@ class Expansion {
     script_.push_back(step);
   }
 
-  Random stage_, play_, faults_, time_;
+  Random stage_, play_, faults_, time_, habits_;
   std::vector<Step> script_, locked_;
   std::size_t clients_ = 2, files_ = 1;
   std::array<Protocol, kClientsMax> protocols_{};

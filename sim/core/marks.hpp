@@ -30,6 +30,7 @@ LOCKSTEP_MARK(delete_pending, sometimes, "a file that is to go refuses");
 LOCKSTEP_MARK(key_in_use, reachable, "a lease key is used on a second file");
 LOCKSTEP_MARK(bad_mode, sometimes, "an open does not allow it");
 LOCKSTEP_MARK(unlock_in_part, sometimes, "a part of a lock is released");
+LOCKSTEP_MARK(lock_array, sometimes, "an array of locks is granted");
 LOCKSTEP_MARK(downgraded, sometimes, "an open is downgraded");
 LOCKSTEP_MARK(cross_family, sometimes, "a conflict crosses the families");
 // Rights.
@@ -46,6 +47,8 @@ LOCKSTEP_MARK(ack_exceeds, sometimes, "an acknowledgment keeps too much");
 LOCKSTEP_MARK(returned, sometimes, "a delegation is returned");
 LOCKSTEP_MARK(revoked, sometimes, "a right is revoked");
 LOCKSTEP_MARK(lazy_close, sometimes, "a close that a client kept to itself comes with the break");
+LOCKSTEP_MARK(kept_locally, sometimes, "an open or a lock needs no message under a right");
+LOCKSTEP_MARK(pushed, sometimes, "what was done locally is told before a right is given up");
 // Caches.
 LOCKSTEP_MARK(read_cached, sometimes, "a read is served from a cache");
 LOCKSTEP_MARK(read_stale_allowed, reachable, "a cache is read while its break is under way");

@@ -47,10 +47,17 @@ void World::hear(Client& client, const Message& message) {
 void World::on_reply(Client& client, Op& op, const Reply& reply, std::uint64_t boot) {
   const auto index = by_request_[static_cast<std::size_t>(reply.request.value)];
   const Op::Purpose purpose = op.purpose;
+  if (std::ranges::find(client.when_here, index) != client.when_here.end()) {
+    // The new run has answered before its client had noticed the restart: it is asked again.
+    const bool granted = op.kind == Op::Kind::lock && reply.status == Status::ok;
+    if (granted && !op.done) give_back_grant(client, op);
+    return;
+  }
   switch (reply.status) {
     case Status::later:
     case Status::grace:
       marks_.hit(reply.status == Status::grace ? mark::in_grace : mark::later);
+      if (op.pushed && reply.status == Status::later) return pushed(client, op, reply, boot);
       op.done ? end_call(client, op) : retry(index, kPutOff);
       return;
     case Status::unknown_client:
@@ -120,6 +127,7 @@ void World::on_reply(Client& client, Op& op, const Reply& reply, std::uint64_t b
                   "the honest reclaim of " + client.name + " (" + tell_op(op) +
                       ") is refused: " + std::string(core::name(reply.status)));
   }
+  if (op.pushed) return pushed(client, op, reply, boot);
   switch (op.kind) {
     case Op::Kind::arrive:
       op.done = true;
@@ -279,6 +287,8 @@ void World::believe_locked(Client& client, const Op& op) {
   if (client.smb()) {
     const OpenId open = client.handles[static_cast<std::size_t>(op.handle)].id;
     client.smb_locks.push_back({open, op.range, op.mode});
+    for (const Range& range : op.more) client.smb_locks.push_back({open, range, op.mode});
+    if (!op.more.empty()) marks_.hit(mark::lock_array);
     return;
   }
   PosixLocks& held = client.posix[op.file][op.owner - 1U];
@@ -295,23 +305,26 @@ void World::believe_locked(Client& client, const Op& op) {
   }
 }
 
+/// It was granted, and nobody wants it (so): the client gives it back, after what it reclaims.
+void World::give_back_grant(Client& client, const Op& op) {
+  Op undo = op;
+  undo.kind = Op::Kind::unlock;
+  undo.purpose = Op::Purpose::machine;  // before whatever its owner asks next
+  undo.done = undo.waiting = false;
+  if (client.presence == Presence::here) {
+    submit(undo);
+    return;
+  }
+  ops_.push_back(std::move(undo));
+  client.when_here.insert(client.when_here.begin(), ops_.size() - 1);
+}
+
 void World::on_lock(Client& client, Op& op, const Reply& reply) {
   const auto index = by_request_[static_cast<std::size_t>(reply.request.value)];
   const bool again = op.purpose == Op::Purpose::reclaim;
   if (op.done) {
-    // It was cancelled, and granted all the same: the client gives it back.
-    if (reply.status == Status::ok && !client.smb()) {
-      Op undo = op;
-      undo.kind = Op::Kind::unlock;
-      undo.purpose = Op::Purpose::machine;  // before whatever its owner asks next
-      undo.done = undo.waiting = false;
-      if (client.presence == Presence::reclaiming) {  // else what is reclaimed would go with it
-        ops_.push_back(std::move(undo));
-        client.when_here.insert(client.when_here.begin(), ops_.size() - 1);
-      } else {
-        submit(undo);
-      }
-    }
+    // It was cancelled, and granted all the same.
+    if (reply.status == Status::ok && !client.smb()) give_back_grant(client, op);
     return end_call(client, op);
   }
   switch (reply.status) {
@@ -332,9 +345,9 @@ void World::on_lock(Client& client, Op& op, const Reply& reply) {
       end_call(client, op);
       return retry(index, kPoll);
     default:
-      if (again && !op.by_hand && !client.smb()) {
-        // What it cannot have back it lets go, so that nothing is left of a grant it never heard
-        // of.
+      if ((again && !op.by_hand && !client.smb())) {
+        // What it cannot have (back) it lets go, so that nothing is left of a grant that it never
+        // heard of.
         Op undo = op;
         undo.kind = Op::Kind::unlock;
         undo.purpose = Op::Purpose::machine;
@@ -407,97 +420,6 @@ void World::on_access(Client& client, Op& op, const Reply& reply) {
     if ((units >> unit & 1) != 0) cache.content[unit] = op.content[unit];
   }
   cache.cached |= units;
-}
-
-// ---- Breaks ------------------------------------------------------------------------------------
-
-void World::on_break(Client& client, const SendBreak& effect) {
-  unheard_.erase(effect.right);
-  auto found = std::ranges::find_if(client.holdings, [&](const Holding& holding) {
-    return holding.right == effect.right && !holding.gone;
-  });
-  if (options_.tell) {
-    tell(client, "hears that its " + std::string(core::name(effect.flavour)) + " on " +
-                     file_of(effect.file) + " is broken to " + core::name(effect.to));
-  }
-  if (found == client.holdings.end()) {
-    if (effect.flavour == Flavour::delegation) {
-      marks_.hit(mark::early_recall);
-      client.early_breaks.push_back(effect.right);
-    }
-    return;
-  }
-  if (!effect.ack_required) {
-    lower(*found, found->rights & effect.to);
-    return;
-  }
-  if (client.trait == Trait::never_acks) return;
-  found->breaking = true;
-  found->to = effect.to;
-  found->epoch = effect.epoch;
-  answer_break(client, static_cast<std::size_t>(found - client.holdings.begin()));
-}
-
-/// Flush first, then acknowledge: the order that the whole matter of caching stands on.
-void World::answer_break(Client& client, std::size_t index) {
-  Holding& holding = client.holdings[index];
-  if (!holding.to.has(RightBit::handle)) {
-    for (std::size_t i = 0; i < client.handles.size(); ++i) {
-      const Handle& handle = client.handles[i];
-      if (!handle.lazy || handle.gone || handle.holding != static_cast<int>(index)) continue;
-      marks_.hit(mark::lazy_close);
-      Op close;
-      close.kind = Op::Kind::close;
-      close.purpose = Op::Purpose::machine;
-      close.client = static_cast<std::uint8_t>(index_of(client));
-      close.file = holding.file;
-      close.handle = static_cast<int>(i);
-      if (holding.dirty != 0) {
-        flush(client, index, close);
-      } else {
-        submit(close);
-      }
-    }
-  }
-  const bool delegated = holding.flavour == Flavour::delegation;
-  Op answer;
-  answer.kind = delegated ? Op::Kind::give_back : Op::Kind::acknowledge;
-  answer.purpose = Op::Purpose::machine;
-  answer.client = static_cast<std::uint8_t>(index_of(client));
-  answer.file = holding.file;
-  answer.holding = static_cast<int>(index);
-  answer.rights = holding.to;
-  if (client.trait == Trait::acks_too_much) answer.rights = holding.rights;
-  if (client.trait == Trait::acks_nothing) answer.rights = kNoRights;
-  if (holding.gone) return;  // its last handle was closed: that ended the break
-  const bool must_flush = holding.dirty != 0 && !holding.to.has(RightBit::write);
-  if (must_flush && client.trait != Trait::acks_unflushed) {
-    marks_.hit(mark::flushed_for_break);
-    return flush(client, index, answer);
-  }
-  const Rights kept = delegated ? kNoRights : answer.rights;
-  if (client.trait == Trait::acks_unflushed && must_flush) {
-    submit(answer);
-    return flush(client, index, std::nullopt);
-  }
-  lower(holding, holding.rights & kept);
-  if (delegated) holding.gone = true;
-  submit(answer);
-}
-
-void World::on_acknowledged(Client& client, Op& op, const Reply& reply) {
-  Holding& holding = client.holdings[static_cast<std::size_t>(op.holding)];
-  if (reply.status == Status::ok) {
-    marks_.hit(mark::acked);
-    holding.breaking = false;
-  } else if (reply.status == Status::ack_exceeds) {
-    marks_.hit(mark::ack_exceeds);
-  } else {
-    marks_.hit(mark::acked_late);
-    holding.breaking = false;
-    lower(holding, kNoRights);
-  }
-  finish_op(client, op);
 }
 
 }  // namespace lockstep::sim

@@ -83,11 +83,10 @@ void World::notice_restart(Client& client) {
     Op& op = ops_[i];
     if (op.client != index_of(client) || op.done || op.incarnation != client.incarnation) continue;
     const bool void_close = client.smb() && op.kind == Op::Kind::close;  // its handle is gone
-    // What the new run may already have answered is asked again all the same.
-    op.request = {};
-    ++op.tries;
+    ++op.tries;  // what was put off is not asked before everything is reclaimed
     if (op.purpose != Op::Purpose::application || void_close) {
       op.done = true;
+      op.request = {};
       continue;
     }
     op.queued = false;
@@ -115,6 +114,17 @@ void World::reclaim(Client& client) {
     Handle& handle = client.handles[i];
     // A server that it could still reach may have granted this after the restart.
     if (handle.gone || handle.boot == client.boot_seen) continue;
+    // A SHARE that was on its way replaces it, and is asked again: the new run may have heard it.
+    const bool replaced = client.protocol == Protocol::nlm &&
+                          std::ranges::any_of(client.when_here, [&](std::size_t other) {
+                            return ops_[other].kind == Op::Kind::open && ops_[other].tries > 1 &&
+                                   ops_[other].file == handle.file &&
+                                   ops_[other].owner == handle.owner;
+                          });
+    if (replaced) {
+      handle.gone = true;
+      continue;
+    }
     Op op;
     op.kind = Op::Kind::open;
     op.file = handle.file;
@@ -145,6 +155,18 @@ void World::reclaim(Client& client) {
       op.access = op.access | Access{AccessBit::read, AccessBit::write};
     }
     opens.push_back(op);
+  }
+  for (Holding& holding : client.holdings) {
+    // A delegation comes back with an open, or not at all.
+    const bool comes_back =
+        std::ranges::any_of(opens, [&](const Op& op) { return op.file == holding.file; });
+    const bool new_one = std::ranges::any_of(client.handles, [&](const Handle& handle) {
+      return !handle.gone && handle.file == holding.file && handle.boot == client.boot_seen;
+    });
+    if (!client.nfs4() || holding.gone || comes_back || new_one) continue;
+    if (holding.dirty != 0) marks_.hit(mark::dirty_lost_told);
+    lower(holding, kNoRights);
+    holding.gone = true;
   }
   for (const Op& op : opens) ask(op);
   for (const SmbLock& lock : std::vector<SmbLock>(client.smb_locks)) {

@@ -24,6 +24,8 @@ std::vector<std::string> simpler_steps(const std::string& line) {
   form([&](Step& s) { s.number = plain.number; });
   form([&](Step& s) { s.owner = plain.owner; });
   form([&](Step& s) { s.waiting = plain.waiting; });
+  form([&](Step& s) { s.locally = plain.locally; });
+  form([&](Step& s) { s.more.clear(); });
   form([&](Step& s) { s.overwriting = plain.overwriting; });
   form([&](Step& s) { s.attributes = plain.attributes; });
   form([&](Step& s) { s.lazily = plain.lazily; });

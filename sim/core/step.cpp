@@ -30,6 +30,8 @@ enum class Field : std::uint8_t {
   time,
   keeping,
   effect,
+  more,  ///< `and 6-9`
+  locally,
   waiting,
   overwriting,
   attributes,
@@ -54,12 +56,15 @@ const std::vector<Form>& forms() {
       {Verb::opens,
        true,
        "opens",
-       {F::file, F::access, F::deny, F::wish, F::owner, F::overwriting, F::attributes}},
+       {F::file, F::access, F::deny, F::wish, F::owner, F::overwriting, F::attributes, F::locally}},
       {Verb::closes, true, "closes", {F::file, F::number, F::owner, F::lazily}},
       {Verb::downgrades, true, "downgrades", {F::file, F::access, F::deny, F::number}},
       {Verb::deletes, true, "deletes", {F::file, F::number}},
-      {Verb::locks, true, "locks", {F::file, F::range, F::mode, F::number, F::owner, F::waiting}},
-      {Verb::unlocks, true, "unlocks", {F::file, F::range, F::number, F::owner}},
+      {Verb::locks,
+       true,
+       "locks",
+       {F::file, F::range, F::mode, F::more, F::number, F::owner, F::waiting, F::locally}},
+      {Verb::unlocks, true, "unlocks", {F::file, F::range, F::more, F::number, F::owner}},
       {Verb::tests, true, "tests", {F::file, F::range, F::mode, F::owner}},
       {Verb::cancels, true, "cancels", {F::file}},
       {Verb::reads, true, "reads", {F::file, F::range, F::number, F::special}},
@@ -348,6 +353,12 @@ void parse_field(Words& words, Field field, Step& step) {
     case Field::effect:
       if (words.phrase("after effect")) step.effect = parse_number(words, "a number", 1000);
       break;
+    case Field::more:
+      while (words.phrase("and")) step.more.push_back(parse_range(words));
+      break;
+    case Field::locally:
+      step.locally = words.phrase("locally");
+      break;
     case Field::waiting:
       step.waiting = words.phrase("waiting");
       break;
@@ -410,6 +421,13 @@ std::string field_text(Field field, const Step& step) {
       return step.count == 0 ? "" : " keeping " + std::to_string(step.count);
     case Field::effect:
       return step.effect == 0 ? "" : " after effect " + std::to_string(step.effect);
+    case Field::more: {
+      std::string text;
+      for (const Range range : step.more) text += " and " + range_text(range);
+      return text;
+    }
+    case Field::locally:
+      return step.locally ? " locally" : "";
     case Field::waiting:
       return step.waiting ? " waiting" : "";
     case Field::overwriting:

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/vocabulary.hpp"
 #include "sim/level.hpp"
@@ -94,7 +95,9 @@ struct Step {
   core::Flavour flavour = core::Flavour::none;
   core::Rights rights;
   std::uint8_t key = 1;
-  bool waiting = false;  ///< a lock that waits
+  std::vector<core::Range> more;  ///< SMB: the other elements of an array, of the same mode
+  bool waiting = false;           ///< a lock that waits
+  bool locally = false;           ///< an open or a lock that the client need not ask for
   bool overwriting = false;
   bool attributes = false;   ///< an open for attributes only
   bool lazily = false;       ///< a close that the client keeps to itself under a Handle right

@@ -209,6 +209,7 @@ void World::open_file(const Step& step, Client& client) {
     op.wish.flavour = Flavour::delegation;
     op.wish.rights = step.rights;
   }
+  if (step.locally && kept_locally(client, op)) return;
   if (op.writes()) ++client.writing[op.file];
   submit(op);
 }
@@ -221,6 +222,9 @@ void World::close_file(const Step& step, Client& client) {
   if (client.protocol == Protocol::nfs3) return;
   const int handle = client.smb() ? handle_of(client, step.file, step.number)
                                   : handle_of_owner(client, step.file, step.owner);
+  op.kind = client.protocol == Protocol::nlm ? Op::Kind::unshare : Op::Kind::close;
+  op.handle = handle;
+  undo_locally(client, op);
   if (handle < 0) return;
   Handle& closing = client.handles[static_cast<std::size_t>(handle)];
   const int holding = closing.holding;
@@ -231,8 +235,6 @@ void World::close_file(const Step& step, Client& client) {
     closing.lazy = true;
     return;
   }
-  op.kind = client.protocol == Protocol::nlm ? Op::Kind::unshare : Op::Kind::close;
-  op.handle = handle;
   const int dirty = holding >= 0 ? holding : cache_for(client, step.file, handle, kRW);
   if (dirty >= 0 && client.holdings[static_cast<std::size_t>(dirty)].dirty != 0) {
     return flush(client, static_cast<std::size_t>(dirty), op);
@@ -251,18 +253,30 @@ void World::lock(const Step& step, Client& client) {
   op.owner = client.smb() ? 1 : step.owner;
   op.range = step.range;
   op.mode = step.mode;
-  op.waiting = step.waiting;
+  if (client.smb()) op.more = step.more;
+  op.waiting = step.waiting && op.more.empty();
   if (!client.smb() && op.range.empty()) return;
   if (client.smb()) op.handle = handle_of(client, step.file, step.number);
   if (client.nfs4()) op.handle = handle_of_owner(client, step.file, step.owner);
   if (op.handle < 0 && (client.smb() || (client.nfs4() && !test))) return;
   const int holding =
       client.smb() ? client.handles[static_cast<std::size_t>(op.handle)].holding : -1;
+  if (!test && refused_locally(client, op)) return;
   if (client.smb()) client.locked[step.file] = true;
+  if (!test && step.locally && kept_locally(client, op)) return;
   if (holding >= 0 && client.holdings[static_cast<std::size_t>(holding)].dirty != 0) {
     return flush(client, static_cast<std::size_t>(holding), op);
   }
   submit(op);
+}
+
+/// Whether a range of one array is a range of the other.
+bool World::names_one_range(const Op& one, const Op& other) {
+  auto has = [](const Op& op, Range range) {
+    return op.range == range || std::ranges::find(op.more, range) != op.more.end();
+  };
+  return has(other, one.range) ||
+         std::ranges::any_of(one.more, [&](Range range) { return has(other, range); });
 }
 
 void World::unlock(const Step& step, Client& client) {
@@ -276,13 +290,19 @@ void World::unlock(const Step& step, Client& client) {
   if (client.smb()) {
     op.handle = handle_of(client, step.file, step.number);
     if (op.handle < 0) return;
+    op.more = step.more;
     const OpenId open = client.handles[static_cast<std::size_t>(op.handle)].id;
-    auto is_it = [&](const SmbLock& held) { return held.open == open && held.range == op.range; };
-    auto held = std::ranges::find_if(client.smb_locks, is_it);
-    if (held != client.smb_locks.end()) client.smb_locks.erase(held);
+    auto forget = [&](Range range) {
+      auto held = std::ranges::find_if(client.smb_locks, [&](const SmbLock& lock) {
+        return lock.open == open && lock.range == range;
+      });
+      if (held != client.smb_locks.end()) client.smb_locks.erase(held);
+    };
+    forget(op.range);
+    for (const Range& range : op.more) forget(range);
     for (Op& asked : ops_) {
       const bool same = asked.client == step.who && asked.kind == Op::Kind::lock && !asked.done &&
-                        asked.handle == op.handle && asked.range == op.range;
+                        asked.handle == op.handle && names_one_range(asked, op);
       asked.unlocked = asked.unlocked || same;
     }
   } else {
@@ -312,6 +332,7 @@ void World::unlock(const Step& step, Client& client) {
     const Units left = held.shared | held.exclusive;
     if (left != 0 && left != before) marks_.hit(mark::unlock_in_part);
   }
+  undo_locally(client, op);
   submit(op);
 }
 
@@ -428,6 +449,7 @@ void World::give_back(const Step& step, Client& client) {
     op.file = step.file;
     op.holding = static_cast<int>(i);
     op.purpose = Op::Purpose::machine;
+    push_local(client, i);
     return flush(client, i, op);
   }
 }

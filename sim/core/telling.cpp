@@ -70,7 +70,8 @@ std::string World::tell_effect(const Effect& effect) const {
 
 std::string World::tell_op(const Op& op) const {
   const std::string on = " " + file_name(op.file);
-  const std::string range = " " + range_text(op.range);
+  std::string range = " " + range_text(op.range);
+  for (const Range& other : op.more) range += " and " + range_text(other);
   const std::string again = op.purpose == Op::Purpose::reclaim ? "reclaim" : "";
   switch (op.kind) {
     case Op::Kind::arrive:

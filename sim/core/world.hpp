@@ -132,16 +132,20 @@ class World : private Names {
   void on_open(Client& client, Op& op, const core::Reply& reply, std::uint64_t boot);
   void on_lock(Client& client, Op& op, const core::Reply& reply);
   void on_access(Client& client, Op& op, const core::Reply& reply);
-  void on_acknowledged(Client& client, Op& op, const core::Reply& reply);
   void on_arrived(Client& client, const core::Reply& reply);
   void on_granted(Client& client, const core::NotifyGranted& effect);
-  void on_break(Client& client, const core::SendBreak& effect);
-  void answer_break(Client& client, std::size_t holding);
   void on_notify_lock(Client& client, const core::NotifyLock& effect);
   static void count_on_shared(PosixLocks& held, Units units);
+  static bool names_one_range(const Op& one, const Op& other);
   void believe_locked(Client& client, const Op& op);
+  void give_back_grant(Client& client, const Op& op);
   void forget_beliefs(Client& client);
   void drop_handle(Client& client, Handle& handle);
+
+  // ---- breaks.cpp
+  void on_break(Client& client, const core::SendBreak& effect);
+  void answer_break(Client& client, std::size_t holding);
+  void on_acknowledged(Client& client, Op& op, const core::Reply& reply);
 
   // ---- caches.cpp: what is cached, flushed, and whether it was right
   void flush(Client& client, std::size_t holding, std::optional<Op> then);
@@ -154,6 +158,13 @@ class World : private Names {
   void write_file(Op& op);
   void check_nobody_is_dirty(const Op& op);
   void check_broken(const Op& op);
+
+  // ---- local.cpp: what a right lets its holder do without asking
+  bool kept_locally(Client& client, const Op& op);
+  bool refused_locally(const Client& client, const Op& op) const;
+  void undo_locally(Client& client, const Op& op);
+  void push_local(Client& client, std::size_t holding);
+  void pushed(Client& client, Op& op, const core::Reply& reply, std::uint64_t boot);
 
   // ---- return.cpp: restarts, crashes and expiry, from the clients' side
   void notice_restart(Client& client);

@@ -23,6 +23,8 @@ struct Deed {
     test,
     remove,
     rename,
+    truncate,  ///< the file ends before range.first
+    list,
   };
   Verb verb = Verb::open;
   std::string file, to;
@@ -59,6 +61,11 @@ class Client {
   virtual void grace_over(std::uint64_t run) { (void)run; }
   /// The machine loses everything.
   virtual void crash(bool silent) = 0;
+
+  /// A line of the story, in this client's column.
+  void tell(const std::string& text) const {
+    if (witness.tell) witness.tell(machine.name, text);
+  }
 
   /// Whether a lock of this owner (one of this client's) does not count any more.
   virtual bool is_void(const std::string& owner) const {

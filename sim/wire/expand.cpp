@@ -164,26 +164,30 @@ class Author {
       line(opens);
     } else if (dice < 27) {
       line(who + "closes " + file);
-    } else if (dice < 45) {
+    } else if (dice < 44) {
       line(who + "reads " + file + " " + number(chance_.below(kCells)));
-    } else if (dice < 65) {
+    } else if (dice < 62) {
       line(who + "writes " + file + " " + number(chance_.below(kCells)));
-    } else if (dice < 70) {
+    } else if (dice < 66) {
       line(who + "syncs " + file);
-    } else if (dice < 84) {
+    } else if (dice < 80) {
       line(Words() << who << "locks " << file << " " << cells()
                    << (chance_.one_in(3) ? " shared" : " exclusive")
                    << (chance_.one_in(2) ? " waits" : ""));
-    } else if (dice < 93) {
+    } else if (dice < 89) {
       line(who + "unlocks " + file + " " + (smb ? cells() : "0-8"));
-    } else if (dice < 95) {
+    } else if (dice < 91) {
       line(who + "gives up");
-    } else if (dice < 97 && !smb) {
+    } else if (dice < 93 && !smb) {
       line(who + "tests " + file + " " + cells());
+    } else if (dice < 95) {
+      line(who + "truncates " + file + " " + number(chance_.below(kCells)));
+    } else if (dice < 97) {
+      line(who + "lists");
     } else if (dice < 99) {
-      line(who + "removes x");
+      line(who + "removes " + word({"x", "x", "y", "f", "g"}));
     } else {
-      line(who + "renames x to y");
+      line(who + "renames " + word({"x to y", "x to y", "f to g", "g to f", "f to x"}));
     }
   }
 

@@ -34,23 +34,37 @@ WriteId History::begin(const std::string& who, Cell cell, Nanos now) {
   return id;
 }
 
+std::vector<WriteId> History::begin_cut(const std::string& who, Cell first, Nanos now) {
+  std::vector<WriteId> ids;
+  for (Cell cell = first; cell.index < kCells; ++cell.index) {
+    ids.push_back(begin(who, cell, now));
+    writes_.at(ids.back()).cut = true;
+  }
+  return ids;
+}
+
 void History::visible(WriteId id, Nanos now) {
   Write& write = writes_.at(id);
   if (write.visible_at == kNever) write.visible_at = now;
 }
 
-void History::stored(WriteId id, Nanos now) {
+void History::stored(WriteId id, Nanos asked, Nanos now) {
   Write& write = writes_.at(id);
   // Written again after a crash: from then on it counts, and until then it was not sure.
   write.stored_at = now;
   if (write.shaky && write.visible_at != kNever) write.visible_at = now;
-  write.shaky = false;
+  // The run that has answered may be the one that died meanwhile.
+  write.shaky = crashed_at_ >= asked && crashed_at_ != 0;
 }
 
-void History::safe(WriteId id) { writes_.at(id).safe = true; }
+void History::safe(WriteId id) {
+  writes_.at(id).safe = true;
+  writes_.at(id).shaky = false;
+}
 void History::lost(WriteId id) { writes_.at(id).lost = true; }
 
-void History::server_crashed() {
+void History::server_crashed(Nanos now) {
+  crashed_at_ = now;
   for (auto& [id, write] : writes_) {
     if (!write.safe && write.stored_at != kNever) write.shaky = true;
   }
@@ -86,39 +100,57 @@ bool History::torn(Cell cell, wire::ByteView content) const {
   return shaky;
 }
 
+std::string History::objection(Cell cell, WriteId id, Nanos since, View view) const {
+  const Write* const seen = id == 0 ? nullptr : &writes_.at(id);
+  const Nanos ended = seen == nullptr        ? 0
+                      : view == View::strict ? seen->visible_at
+                                             : std::max(seen->visible_at, seen->stored_at);
+  const auto all = of_cell_.find(cell);
+  if (all == of_cell_.end()) return {};
+  for (const WriteId other : all->second) {
+    const Write& newer = writes_.at(other);
+    if (other == id || newer.lost || newer.shaky) continue;
+    if (seen != nullptr && (ended == kNever || newer.begun < ended || seen->shaky)) continue;
+    const Nanos replaced =
+        view == View::strict ? newer.visible_at : std::max(newer.visible_at, newer.stored_at);
+    if (replaced == kNever || replaced >= since) continue;
+    return "sees write " + std::to_string(id) + " of " + (seen == nullptr ? "nobody" : seen->who) +
+           ", but write " + std::to_string(other) + " of " + newer.who +
+           (newer.cut ? " (it cut the file)" : "") + " is there since " + say(replaced) +
+           " and must be seen since " + say(since);
+  }
+  return {};
+}
+
 WriteId History::read(const std::string& who, Cell cell, wire::ByteView content, Nanos since,
                       Nanos now, View view, bool wide) {
   wire::Bytes whole(content.begin(), content.end());
   whole.resize(kCellSize);  // the file may end before the cell does
   const std::optional<WriteId> id = id_of(cell, whole);
-  const std::string where = who + " reads cell " + std::to_string(cell.index);
+  const std::string where = who + " reads cell " + std::to_string(cell.index) + ": ";
   if (!id) {
     if (torn(cell, whole)) return 0;
-    throw Failure(FailureKind::incoherence, where + ": bytes that nobody wrote there");
+    throw Failure(FailureKind::incoherence, where + "bytes that nobody wrote there");
   }
-  Write* const seen = *id == 0 ? nullptr : &writes_.at(*id);
-  const Nanos ended = seen == nullptr        ? 0
-                      : view == View::strict ? seen->visible_at
-                                             : std::max(seen->visible_at, seen->stored_at);
-  for (const WriteId other : of_cell_[cell]) {
-    const Write& newer = writes_.at(other);
-    if (other == *id || newer.lost || newer.shaky) continue;
-    if (seen != nullptr && (ended == kNever || newer.begun < ended || seen->shaky)) continue;
-    const Nanos replaced =
-        view == View::strict ? newer.visible_at : std::max(newer.visible_at, newer.stored_at);
-    if (replaced == kNever || replaced >= since) continue;
-    throw Failure(FailureKind::incoherence, where + ": sees write " + std::to_string(*id) + " of " +
-                                                (seen == nullptr ? "nobody" : seen->who) +
-                                                ", but write " + std::to_string(other) + " of " +
-                                                newer.who + " is there since " + say(replaced) +
-                                                " and must be seen since " + say(since));
+  // Zeros may be of any of those who cut the file, or of nobody.
+  std::vector<WriteId> versions{*id};
+  for (const WriteId other : *id == 0 ? of_cell_[cell] : std::vector<WriteId>()) {
+    if (writes_.at(other).cut) versions.push_back(other);
   }
-  if (seen != nullptr && wide) {
-    seen->visible_at = std::min(seen->visible_at, now);
-    seen->stored_at = std::min(seen->stored_at, now);
-    seen->shaky = false;
+  std::vector<WriteId> legal;
+  std::string against;
+  for (const WriteId version : versions) {
+    against = objection(cell, version, since, view);
+    if (against.empty()) legal.push_back(version);
   }
-  return *id;
+  if (legal.empty()) throw Failure(FailureKind::incoherence, where + against);
+  if (legal.size() == 1 && legal.front() != 0 && wide) {
+    Write& seen = writes_.at(legal.front());
+    seen.visible_at = std::min(seen.visible_at, now);
+    seen.stored_at = std::min(seen.stored_at, now);
+    seen.shaky = false;
+  }
+  return legal.back();
 }
 
 }  // namespace lockstep::sim::wired

@@ -46,16 +46,18 @@ class History {
   };
 
   WriteId begin(const std::string& who, Cell cell, Nanos now);
+  /// The file is to end before this cell: a write of zeros to it and to each one behind it.
+  std::vector<WriteId> begin_cut(const std::string& who, Cell first, Nanos now);
   /// Its program was told that it is done.
   void visible(WriteId id, Nanos now);
-  /// The server has answered for it.
-  void stored(WriteId id, Nanos now);
+  /// The server has answered for it, asked at that time.
+  void stored(WriteId id, Nanos asked, Nanos now);
   /// A crash of the server does not take it away any more.
   void safe(WriteId id);
   /// It is gone or may be, and its program knows.
   void lost(WriteId id);
   /// The server went down: what was not safe may be gone.
-  void server_crashed();
+  void server_crashed(Nanos now);
 
   /// Throws Failure unless the content is a legal version. `wide`: it came from the server, so
   /// everybody sees it from now on. Returns the write.
@@ -71,11 +73,16 @@ class History {
     bool safe = false;
     bool shaky = false;  ///< a crash may have taken it
     bool lost = false;
+    bool cut = false;  ///< what it wrote are zeros, as is what nobody ever wrote
   };
+  /// Empty: a read of this version (0: never written) since then is good; else what speaks
+  /// against it.
+  std::string objection(Cell cell, WriteId id, Nanos since, View view) const;
   /// Whether `id` may be a mixture of what a torn write left.
   bool torn(Cell cell, wire::ByteView content) const;
   std::optional<WriteId> id_of(Cell cell, wire::ByteView content) const;
 
+  Nanos crashed_at_ = 0;
   std::map<WriteId, Write> writes_;
   std::map<Cell, std::vector<WriteId>> of_cell_;
 };

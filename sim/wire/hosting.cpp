@@ -73,8 +73,18 @@ void World::boot_server() {
   ++witness_.run;
   server_ = std::make_unique<ServerNode>(time_, *network_, *disk_, journal_chance_, medium_,
                                          settings_, seed_, std::move(hooks));
-  if (server_->machine().in_grace()) witness_.marks.hit(kGrace);
+  if (server_->machine().in_grace()) {
+    witness_.marks.hit(kGrace);
+  } else {
+    grace_over();
+  }
   tell("server", server_->machine().in_grace() ? "starts, in grace" : "starts");
+}
+
+void World::grace_over() {
+  for (auto& [name, member] : members_) {
+    if (member.client) member.client->grace_over(witness_.run);
+  }
 }
 
 /// Something is about to reach the disk, or has just done so: the power may go now.
@@ -98,7 +108,7 @@ void World::server_died() {
       server_->protocols().waiting() != 0) {
     throw Failure(FailureKind::leak, "the server is gone, and something in it still waits");
   }
-  if (crash_power_) witness_.history.server_crashed();
+  if (crash_power_) witness_.history.server_crashed(time_.now());
   server_.reset();
   time_.put_after(crash_back_, [this] {
     if (!server_) boot_server();
@@ -127,12 +137,13 @@ void World::on_step(const core::Event& event, const core::Effects& effects,
     if (const auto* reply = std::get_if<core::Reply>(&effect)) {
       trace.add(reply->request.value << 8 | static_cast<std::uint64_t>(reply->status));
     }
-    if (std::holds_alternative<core::Revoked>(effect)) witness_.marks.hit(kBreakTimeout);
+    if (std::holds_alternative<core::Revoked>(effect)) {
+      witness_.marks.hit(kBreakTimeout);
+      tell("server", "revokes what was not given up in time");
+    }
     if (std::holds_alternative<core::GraceEnded>(effect)) {
       tell("server", "grace ends");
-      for (auto& [name, member] : members_) {
-        if (member.client) member.client->grace_over(witness_.run);
-      }
+      grace_over();
     }
   }
   if (const auto* journal = std::get_if<core::JournalChanged>(&event.body)) {

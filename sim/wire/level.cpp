@@ -1,6 +1,7 @@
 #include "sim/wire/level.hpp"
 
 #include "sim/wire/expand.hpp"
+#include "sim/wire/simpler.hpp"
 #include "sim/wire/world.hpp"
 
 namespace lockstep::sim {
@@ -18,6 +19,9 @@ class WireLevel final : public Level {
   Outcome run(const Script& script, const Options& options) const override {
     wired::World world(script, options);
     return world.run();
+  }
+  std::vector<std::string> simpler(const std::string& line) const override {
+    return wired::simpler_lines(line);
   }
 };
 

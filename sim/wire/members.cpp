@@ -9,14 +9,15 @@ using wire::Task;
 
 namespace {
 
-constexpr std::string_view kVerbWords[] = {"open", "close",  "read", "write",  "sync",
-                                           "lock", "unlock", "test", "remove", "rename"};
+constexpr std::string_view kVerbWords[] = {"open",   "close", "read",   "write",  "sync", "lock",
+                                           "unlock", "test",  "remove", "rename", "cut",  "list"};
 
 std::string words(const Deed& deed) {
   std::string text(kVerbWords[static_cast<std::size_t>(deed.verb)]);
-  text += " " + deed.file;
   using Verb = Deed::Verb;
-  if (deed.verb == Verb::read || deed.verb == Verb::write) {
+  if (deed.verb != Verb::list) text += " " + deed.file;
+  if (deed.verb == Verb::rename) text += " to " + deed.to;
+  if (deed.verb == Verb::read || deed.verb == Verb::write || deed.verb == Verb::truncate) {
     text += " " + std::to_string(deed.range.first);
   }
   if (deed.verb == Verb::lock || deed.verb == Verb::unlock || deed.verb == Verb::test) {

@@ -110,6 +110,7 @@ class Network {
   // ---- What happens to them
   /// Nothing that this machine sends leaves it any more; `vanish` follows.
   void mute(const std::string& host) { muted_.insert(host); }
+  void unmute(const std::string& host) { muted_.erase(host); }
   /// All of a machine's sockets are gone at once, and its sessions told. `silent`: as when the
   /// power goes; else its system closes what the process had open, and the others hear of it.
   void vanish(const std::string& host, bool silent);

@@ -21,6 +21,7 @@ namespace {
 /// What Linux waits before it asks again after JUKEBOX.
 constexpr Nanos kJukebox = 5 * kSecond;
 constexpr Nanos kMountRetry = 2 * kSecond;
+constexpr Nanos kMountPatience = 10 * kSecond;
 constexpr std::uint32_t kMountProcedure = 1;
 constexpr std::uint32_t kUnmountProcedure = 3;
 
@@ -33,7 +34,21 @@ rpc::Credential root_of(const std::string& machine) {
   return credential;
 }
 
-std::string word(Status status) {
+rpc::Outgoing mount_call(const std::string& machine, std::uint32_t procedure) {
+  rpc::Outgoing call;
+  call.program = wire::mount::kProgram;
+  call.version = 3;
+  call.procedure = procedure;
+  call.credential = root_of(machine);
+  BigWriter path;
+  rpc::put_string(path, "/" + kShare);
+  call.arguments = path.take();
+  return call;
+}
+
+}  // namespace
+
+std::string nfs_word(Status status) {
   switch (status) {
     case Status::ok:
       return "ok";
@@ -47,8 +62,6 @@ std::string word(Status status) {
       return "error " + std::to_string(static_cast<std::uint32_t>(status));
   }
 }
-
-}  // namespace
 
 NfsClient::NfsClient(VirtualTime& time, Network& network, Witness& watching, std::uint64_t seed,
                      std::string name, std::string address, NfsHabits habits)
@@ -113,15 +126,8 @@ Task<NfsClient::Results> NfsClient::ask(std::uint32_t procedure, Bytes arguments
 Task<void> NfsClient::arrive() {
   if (habits_.boot > 1) co_await notify_reboot();
   for (;;) {
-    rpc::Outgoing call;
-    call.program = wire::mount::kProgram;
-    call.version = 3;
-    call.procedure = kMountProcedure;
-    call.credential = root_of(machine.name);
-    BigWriter path;
-    rpc::put_string(path, "/" + kShare);
-    call.arguments = path.take();
-    rpc::CallResult answer = co_await rpc_.call_tcp(mountd_, std::move(call), 10 * kSecond);
+    rpc::Outgoing call = mount_call(machine.name, kMountProcedure);
+    rpc::CallResult answer = co_await rpc_.call_tcp(mountd_, std::move(call), kMountPatience);
     machine.check();
     if (answer.answered()) {
       BigReader in = answer.reader();
@@ -135,15 +141,8 @@ Task<void> NfsClient::arrive() {
 }
 
 Task<void> NfsClient::leave() {
-  rpc::Outgoing call;
-  call.program = wire::mount::kProgram;
-  call.version = 3;
-  call.procedure = kUnmountProcedure;
-  call.credential = root_of(machine.name);
-  BigWriter path;
-  rpc::put_string(path, "/" + kShare);
-  call.arguments = path.take();
-  co_await rpc_.call_tcp(mountd_, std::move(call), 10 * kSecond);
+  rpc::Outgoing call = mount_call(machine.name, kUnmountProcedure);
+  co_await rpc_.call_tcp(mountd_, std::move(call), kMountPatience);
   machine.check();
   nfs_.close();
   nlm_tcp_.close();
@@ -172,15 +171,17 @@ Task<NfsClient::FileRef> NfsClient::look_up(std::string name, std::string* why) 
   if (found.ok()) {
     handle = rpc::get_bytes(found.in, 64);
   } else if (found.status == Status::noent) {
+    Names::Change& made = witness.names.begin(machine.name, name, true, machine.now());
     BigWriter out = with_name(root_, name);
     out.u32(0);  // UNCHECKED
     NewAttributes attributes;
     attributes.mode = 0666;
     put_new_attributes(out, attributes);
     found = co_await ask(kCreate, out.take());
+    if (found.ok()) made.done = machine.now();
     if (found.ok() && rpc::get_bool(found.in)) handle = rpc::get_bytes(found.in, 64);
   }
-  *why = word(found.status);
+  *why = nfs_word(found.status);
   if (!found.ok() || handle.empty()) co_return nullptr;
   const PostOp attributes = get_post_op(found.in);
   FileRef& file = files_[name];
@@ -194,8 +195,7 @@ Task<NfsClient::FileRef> NfsClient::look_up(std::string name, std::string* why) 
 Task<std::string> NfsClient::open(FileRef file) {
   const Nanos asked = machine.now();
   Results got = co_await ask(kGetattr, with_handle(file->handle).take());
-  if (got.status == Status::stale) files_.erase(file->name);
-  if (!got.ok()) co_return word(got.status);
+  if (is_stale(*file, got.status) || !got.ok()) co_return nfs_word(got.status);
   adopt(*file, get_attributes(got.in), asked);
   co_return "ok";
 }
@@ -212,17 +212,18 @@ Task<std::string> NfsClient::read(FileRef file, std::uint32_t cell) {
     }
     co_return "cached";
   }
+  const std::uint64_t cuts = file->cuts;
   const Nanos asked = machine.now();
   Results got = co_await ask(
       kRead, read_call(file->handle, CellRange{cell, cell}.offset(), kCellSize).take());
-  if (!got.ok()) co_return word(got.status);
+  if (!got.ok()) co_return nfs_word(got.status);
   const PostOp attributes = get_post_op(got.in);
   got.in.skip(8);
   const Bytes bytes = rpc::get_bytes(got.in, kCellSize);
   const WriteId id = witness.history.read(machine.name, where, bytes, asked, machine.now(),
                                           History::View::strict, /*wide=*/true);
   adopt(*file, attributes, 0);
-  if (!file->pages.contains(cell)) file->pages[cell] = Page{bytes, 0, false};
+  if (!file->pages.contains(cell) && file->cuts == cuts) file->pages[cell] = Page{bytes, 0, false};
   co_return "sees " + std::to_string(id);
 }
 
@@ -248,6 +249,7 @@ void NfsClient::lose(File& file, std::uint32_t cell) {
 Task<bool> NfsClient::write_page(FileRef file, std::uint32_t cell) {
   const WriteId id = file->pages[cell].dirty;
   const Bytes bytes = file->pages[cell].bytes;
+  const Nanos asked = machine.now();
   const std::uint32_t stable = habits_.stable_writes ? kFileSync : kUnstable;
   Results wrote = co_await ask(
       kWrite, write_call(file->handle, CellRange{cell, cell}.offset(), wire::as_text(bytes), stable)
@@ -260,7 +262,7 @@ Task<bool> NfsClient::write_page(FileRef file, std::uint32_t cell) {
   wrote.in.u32();
   const std::uint32_t committed = wrote.in.u32();
   file->verifier = wrote.in.u64();
-  witness.history.stored(id, machine.now());
+  witness.history.stored(id, asked, machine.now());
   // Ours alone changed it: the cache is still good. Else the next open finds out.
   if (wcc.before && wcc.after.there && file->known &&
       Seen{wcc.size, wcc.modified, wcc.changed} == *file->known) {
@@ -310,7 +312,18 @@ Task<bool> NfsClient::commit(FileRef file) {
   co_return done.ok();
 }
 
+Task<void> NfsClient::not_while_flushing(FileRef file) {
+  while (file->flushing) co_await machine.sleep(kMillisecond);
+}
+
 Task<std::string> NfsClient::flush(FileRef file) {
+  co_await not_while_flushing(file);
+  const Flushing alone(file);
+  const bool good = co_await write_back(file);
+  co_return good ? "ok" : "lost data, told";
+}
+
+Task<bool> NfsClient::write_back(FileRef file) {
   bool good = true;
   for (;;) {
     std::vector<std::uint32_t> dirty;
@@ -329,23 +342,7 @@ Task<std::string> NfsClient::flush(FileRef file) {
     const bool committed = co_await commit(file);
     good = good && committed;
   }
-  co_return good ? "ok" : "lost data, told";
-}
-
-Task<std::string> NfsClient::change_names(Deed deed) {
-  Results done;
-  if (deed.verb == Deed::Verb::remove) {
-    done = co_await ask(kRemove, with_name(root_, deed.file).take());
-    files_.erase(deed.file);
-  } else {
-    BigWriter out = with_name(root_, deed.file);
-    rpc::put_opaque(out, root_);
-    rpc::put_string(out, deed.to);
-    done = co_await ask(kRename, out.take());
-    files_.erase(deed.file);
-    files_.erase(deed.to);
-  }
-  co_return word(done.status);
+  co_return good;
 }
 
 Task<std::string> NfsClient::perform(Deed deed, unsigned process) {
@@ -353,6 +350,7 @@ Task<std::string> NfsClient::perform(Deed deed, unsigned process) {
   if (deed.verb == Verb::remove || deed.verb == Verb::rename) {
     co_return co_await change_names(std::move(deed));
   }
+  if (deed.verb == Verb::list) co_return co_await list();
   std::string why;
   const std::string name = deed.file;
   const FileRef file = co_await look_up(name, &why);
@@ -364,6 +362,8 @@ Task<std::string> NfsClient::perform(Deed deed, unsigned process) {
       co_return co_await read(file, deed.range.first);
     case Verb::write:
       co_return write(file, deed.range.first);
+    case Verb::truncate:
+      co_return co_await truncate(file, deed.range.first);
     case Verb::sync:
     case Verb::close:
       co_return co_await flush(file);
@@ -385,12 +385,13 @@ Task<std::string> NfsClient::perform(Deed deed, unsigned process) {
 
 Task<void> NfsClient::finish(unsigned process) {
   const auto files = files_;
-  for (const auto& [name, file] : files) {
-    co_await flush(file);
+  for (const auto& [name, file] : files) co_await flush(file);
+  for (;;) {  // also of files whose name is gone
+    const auto held = std::ranges::find(held_, process, &Lock::process);
+    if (held == held_.end()) co_return;
+    const FileRef file = held->file;
     const CellRange whole;
-    const bool holds = std::ranges::any_of(
-        held_, [&](const Lock& held) { return held.process == process && held.file == file; });
-    if (holds) co_await unlock(file, whole, process);
+    co_await unlock(file, whole, process);
   }
 }
 

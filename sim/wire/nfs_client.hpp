@@ -28,6 +28,9 @@ struct NfsHabits {
   std::uint32_t boot = 1;       ///< how often the machine was started
 };
 
+/// How it went, in a word or two.
+std::string nfs_word(wire::nfs3::Status status);
+
 class NfsClient final : public Client {
  public:
   NfsClient(VirtualTime& time, Network& network, Witness& watching, std::uint64_t seed,
@@ -65,6 +68,8 @@ class NfsClient final : public Client {
     Nanos validated = 0;
     std::map<std::uint32_t, Page> pages;
     std::uint64_t verifier = 0;
+    std::uint64_t cuts = 0;  ///< what is read across one is not kept
+    bool flushing = false;   ///< or being cut: a page is on its way once at a time
   };
   using FileRef = std::shared_ptr<File>;
   /// One lock that this client holds, asks for, or waits for.
@@ -96,13 +101,32 @@ class NfsClient final : public Client {
   wire::Task<std::string> open(FileRef file);
   wire::Task<std::string> read(FileRef file, std::uint32_t cell);
   std::string write(FileRef file, std::uint32_t cell);
+  /// Nobody else flushes or cuts the file while it lives.
+  class Flushing {
+   public:
+    explicit Flushing(FileRef file) : file_(std::move(file)) { file_->flushing = true; }
+    ~Flushing() { file_->flushing = false; }
+    Flushing(const Flushing&) = delete;
+    Flushing& operator=(const Flushing&) = delete;
+
+   private:
+    FileRef file_;
+  };
+  wire::Task<void> not_while_flushing(FileRef file);
   wire::Task<std::string> flush(FileRef file);
+  wire::Task<bool> write_back(FileRef file);
   wire::Task<bool> write_page(FileRef file, std::uint32_t cell);
   wire::Task<bool> commit(FileRef file);
-  wire::Task<std::string> change_names(Deed deed);
   void adopt(File& file, const PostOp& attributes, Nanos asked);
   void lose(File& file, std::uint32_t cell);
   static Seen seen_of(const PostOp& attributes);
+
+  // nfs_names.cpp: names and sizes
+  wire::Task<std::string> change_names(Deed deed);
+  wire::Task<std::string> truncate(FileRef file, std::uint32_t cell);
+  wire::Task<std::string> list();
+  void forget_name(const std::string& name);
+  bool is_stale(const File& file, wire::nfs3::Status status);
 
   // nfs_locks.cpp: NLM and NSM
   wire::Task<std::optional<wire::nlm::Status>> nlm(std::uint32_t procedure, Lock lock, bool block,

@@ -193,6 +193,7 @@ Task<std::string> NfsClient::lock(Deed deed, FileRef file, unsigned process) {
       witness.locks.forget(owner(process), file->node, {i, i});
     }
   }
+  bool queued = false;
   for (;;) {
     const Lock asked{file, process, deed.range, deed.exclusive, machine.now(), witness.run};
     const std::int32_t state = server_state_;
@@ -205,6 +206,8 @@ Task<std::string> NfsClient::lock(Deed deed, FileRef file, unsigned process) {
       status = co_await nlm(nlm::kLock, asked, true, false);
       if (status == nlm::Status::blocked) {
         witness.marks.hit(kBlocked);
+        queued = true;
+        tell(owner(process) + " hears BLOCKED");
         Wakeup& wakeup = waiting->wakeup;
         const auto cancel = machine.clock.at(machine.now() + kPoll, [&wakeup] { wakeup.wake(); });
         if (!waiting->granted && !waiting->unwanted) co_await wakeup;
@@ -234,6 +237,10 @@ Task<std::string> NfsClient::lock(Deed deed, FileRef file, unsigned process) {
       continue;
     }
     if (status == nlm::Status::deadlock) witness.marks.hit(kDeadlock);
+    if (status != nlm::Status::granted && queued) {  // it may be granted all the same
+      co_await nlm(nlm::kCancel, asked, true, false);
+      co_await unlock(file, deed.range, process);
+    }
     if (status != nlm::Status::granted) {
       co_return "refused " + std::to_string(static_cast<std::uint32_t>(*status));
     }
@@ -294,7 +301,8 @@ Task<void> NfsClient::unlock(FileRef file, CellRange range, unsigned process) {
   const Lock asked{file, process, range, true, machine.now(), witness.run};
   for (;;) {
     const auto status = co_await nlm(nlm::kUnlock, asked, false, false);
-    if (status == nlm::Status::granted) co_return;
+    // A file that is gone has no locks.
+    if (status == nlm::Status::granted || status == nlm::Status::stale_fh) co_return;
     co_await machine.sleep(kInGrace);
   }
 }
@@ -319,12 +327,14 @@ nlm::Status NfsClient::on_granted(const nlm::LockCall& call) {
       continue;
     }
     witness.marks.hit(kCallback);
+    tell(owner(waiting->lock.process) + " is called: GRANTED");
     waiting->granted = true;
     granted(waiting->lock);
     waiting->wakeup.wake();
     return nlm::Status::granted;
   }
   witness.marks.hit(kUnwantedGrant);
+  tell("is called: GRANTED, and does not want it");
   return nlm::Status::denied;
 }
 
@@ -333,6 +343,7 @@ nlm::Status NfsClient::on_granted(const nlm::LockCall& call) {
 void NfsClient::on_server_rebooted(std::int32_t state) {
   if (state == server_state_) return;
   server_state_ = state;
+  tell("hears that the server has restarted");
   if (!std::exchange(reclaiming_, true)) wire::spawn(attended(witness, reclaim()));
 }
 
@@ -349,11 +360,15 @@ Task<void> NfsClient::reclaim() {
       if (state != server_state_) break;
       if (status == nlm::Status::granted) {
         witness.marks.hit(kReclaimed);
+        tell(owner(lock.process) + " has its lock on " + lock.file->name + " back");
         granted(again);
       } else {
         witness.marks.hit(kReclaimLost);
+        tell(owner(lock.process) + " has lost its lock on " + lock.file->name);
         witness.locks.forget(owner(lock.process), lock.file->node, lock.range);
         drop(lock.process, lock.file, lock.range);
+        // The new run may have granted it before the client heard of the restart.
+        co_await nlm(nlm::kUnlock, again, false, false);
       }
     }
   }

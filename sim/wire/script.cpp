@@ -24,10 +24,10 @@ constexpr std::pair<std::string_view, SmbHabits::Acks> kAcks[] = {
     {"late", SmbHabits::Acks::late},
 };
 constexpr std::pair<std::string_view, Verb> kVerbs[] = {
-    {"opens", Verb::open},     {"closes", Verb::close}, {"reads", Verb::read},
-    {"writes", Verb::write},   {"syncs", Verb::sync},   {"locks", Verb::lock},
-    {"unlocks", Verb::unlock}, {"tests", Verb::test},   {"removes", Verb::remove},
-    {"renames", Verb::rename},
+    {"opens", Verb::open},     {"closes", Verb::close},       {"reads", Verb::read},
+    {"writes", Verb::write},   {"syncs", Verb::sync},         {"locks", Verb::lock},
+    {"unlocks", Verb::unlock}, {"tests", Verb::test},         {"removes", Verb::remove},
+    {"renames", Verb::rename}, {"truncates", Verb::truncate}, {"lists", Verb::list},
 };
 
 /// Words of one line, from the left.
@@ -219,6 +219,7 @@ void parse_deed(Words& words, WireStep& step, const std::string& who) {
   step.kind = Kind::deed;
   Deed& deed = step.deed;
   deed.verb = words.one_of(kVerbs);
+  if (deed.verb == Verb::list) return;
   deed.file = words.next("a file");
   switch (deed.verb) {
     case Verb::open:
@@ -227,6 +228,7 @@ void parse_deed(Words& words, WireStep& step, const std::string& who) {
       break;
     case Verb::read:
     case Verb::write:
+    case Verb::truncate:
       deed.range = words.cells();
       if (deed.range.last >= kCells) words.fail("a cell between 0 and 7");
       break;

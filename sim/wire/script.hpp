@@ -11,7 +11,7 @@
 //
 //   A.1 opens f | A.1 opens f rwh deny w | A.2 closes f | reads f 3 | writes f 3 | syncs f
 //   A.1 locks f 0-3 exclusive [waits] | A.1 unlocks f 0-3 | A.1 tests f 0-8 shared | A.1 gives up
-//   A.1 removes x | A.1 renames x to y
+//   A.1 removes x | A.1 renames x to y | A.1 truncates f 3 | A.1 lists
 //   cut A | cut A in | cut A out | cut A callbacks | mend A | reset A both|client|server
 //   A garbles | A repeats                  bytes that are nothing; the last message once more
 //   freeze A | thaw A | crash A [silently] | start A

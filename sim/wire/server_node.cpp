@@ -36,6 +36,7 @@ ServerNode::ServerNode(VirtualTime& time, Network& network, Disk& disk, Random& 
   hooks_.on_recovered(coordinator_.machine(), journal_.epoch());
   protocols_ = std::make_unique<daemon::Protocols>(coordinator_, clock_, dialler_, setup(seed));
   listen();
+  network_.unmute(kServer);
   protocols_->notify_hosts(coordinator_.machine().clients());
 }
 
@@ -57,11 +58,11 @@ daemon::Protocols::Setup ServerNode::setup(std::uint64_t seed) const {
   share->files = files_;
   setup.shares.push_back(std::move(share));
   setup.users.push_back({"Alice", wire::smb2::ntlm::nt_hash("secret"), {1000, 1000, {}}});
-  setup.smb.random = [chance = Random(seed, "smb")](std::span<std::uint8_t> out) mutable {
+  setup.seed = seed + journal_.epoch();  // no run draws the numbers of another
+  setup.smb.random = [chance = Random(setup.seed, "smb")](std::span<std::uint8_t> out) mutable {
     for (std::uint8_t& byte : out) byte = static_cast<std::uint8_t>(chance.below(256));
   };
   setup.names = {"server"};
-  setup.seed = seed + journal_.epoch();
   return setup;
 }
 
@@ -112,6 +113,7 @@ void ServerNode::settle(bool orderly) {
   protocols_->interrupt();
   dialler_.power_off();
   network_.vanish(kServer, /*silent=*/!orderly);
+  network_.mute(kServer);  // what it still answers inside itself nobody hears
   coordinator_.stop();
   disk_.settle(orderly);
 }

@@ -267,6 +267,38 @@ Bytes rename_buffer(std::string_view to, bool replace) {
   return out.take();
 }
 
+Bytes list_body(FileHandle directory, std::uint32_t output_max) {
+  const Bytes pattern = smb2::utf16_from_utf8("*");
+  LittleWriter out;
+  out.u16(33);
+  out.u8(static_cast<std::uint8_t>(smb2::FileInfoClass::names));
+  out.u8(0);
+  out.u32(0);
+  write_handle(out, directory);
+  out.u16(kHeaderSize + 32);
+  out.u16(static_cast<std::uint16_t>(pattern.size()));
+  out.u32(output_max);
+  out.bytes(pattern);
+  return out.take();
+}
+
+std::optional<std::vector<std::string>> names_of_list(const Answer& answer) {
+  const auto output = output_of(answer);
+  if (!output) return std::nullopt;
+  std::vector<std::string> names;
+  for (std::size_t at = 0;;) {
+    if (at > output->size()) return std::nullopt;
+    LittleReader in(output->subspan(at));
+    const std::uint32_t next = in.u32();
+    in.u32();
+    const auto name = smb2::utf8_from_utf16(in.take(in.u32()));
+    if (in.failed() || !name) return std::nullopt;
+    names.push_back(*name);
+    if (next == 0) return names;
+    at += next;
+  }
+}
+
 Bytes lease_ack_body(std::uint8_t key, std::uint32_t state) {
   LittleWriter out;
   out.u16(36);

@@ -81,6 +81,10 @@ wire::Bytes set_info_body(smb2::FileHandle file, std::uint8_t type, std::uint8_t
                           wire::ByteView buffer, std::uint32_t additional = 0);
 /// FileRenameInformation and FileLinkInformation.
 wire::Bytes rename_buffer(std::string_view to, bool replace);
+/// FileNamesInformation of everything, from where the last one ended.
+wire::Bytes list_body(smb2::FileHandle directory, std::uint32_t output_max);
+/// Nothing: not readable.
+std::optional<std::vector<std::string>> names_of_list(const Answer& answer);
 wire::Bytes lease_ack_body(std::uint8_t key, std::uint32_t state);
 wire::Bytes oplock_ack_body(smb2::FileHandle file, smb2::OplockLevel level);
 

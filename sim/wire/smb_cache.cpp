@@ -21,8 +21,20 @@ const Mark kHandles{Mark::Kind::sometimes, "wire", "a kept handle is closed for 
 const Mark kLateAck{Mark::Kind::reachable, "wire", "an acknowledgment comes too late"};
 const Mark kWrongAck{Mark::Kind::sometimes, "wire", "a wrong acknowledgment is refused"};
 
+std::string text_of(std::uint32_t rights) {
+  std::string text;
+  if ((rights & state::kRead) != 0) text += 'R';
+  if ((rights & state::kWrite) != 0) text += 'W';
+  if ((rights & state::kHandle) != 0) text += 'H';
+  return text.empty() ? "-" : text;
+}
+
 std::uint32_t rights_of(smb2::OplockLevel level) {
   return smb2::state_of(smb2::rights_of_level(level));
+}
+
+std::uint32_t target_of(const BreakNotice& notice) {
+  return notice.lease ? notice.to : rights_of(static_cast<smb2::OplockLevel>(notice.level));
 }
 
 }  // namespace
@@ -40,6 +52,8 @@ void SmbClient::on_break(const BreakNotice& notice) {
   // Closed meanwhile: the CLOSE is the answer.
   if (!cache) return;
   witness.marks.hit(kBroken);
+  tell("hears that its right " + text_of(cache->rights) + " on " + cache->file + " is broken to " +
+       text_of(target_of(notice)));
   ++cache->generation;
   cache->breaks.push_back(notice);
   if (!std::exchange(cache->breaking, true)) {
@@ -62,8 +76,7 @@ Task<void> SmbClient::not_while_breaking(CacheRef cache) {
 }
 
 Task<void> SmbClient::answer(CacheRef cache, BreakNotice notice) {
-  const std::uint32_t to =
-      notice.lease ? notice.to : rights_of(static_cast<smb2::OplockLevel>(notice.level));
+  const std::uint32_t to = target_of(notice);
   const bool ack = notice.lease ? notice.ack : cache->rights != state::kRead;
   if (habits_.acks == SmbHabits::Acks::never) {
     // Goes on as if nothing had come; what it keeps dirty is its own loss.
@@ -104,6 +117,7 @@ Task<void> SmbClient::answer(CacheRef cache, BreakNotice notice) {
                                                 : static_cast<smb2::OplockLevel>(notice.level));
   const auto answer = co_await session_.command(Command::oplock_break, body, {}, /*urgent=*/true);
   if (!answer) co_return;
+  tell(std::string("acknowledges the break of ") + cache->file + ": " + smb_word(answer->status()));
   if (wrong && is_error(answer->status())) witness.marks.hit(kWrongAck);
   if (is_error(answer->status()) && honest() && cache->breaks.empty()) {
     // It took us too long: nothing is ours any more.
@@ -114,6 +128,7 @@ Task<void> SmbClient::answer(CacheRef cache, BreakNotice notice) {
 
 /// Everything dirty goes to the server; what it refuses is lost, and the program told.
 Task<void> SmbClient::flush(CacheRef cache) {
+  while (cache->cutting) co_await machine.sleep(kMillisecond);
   std::vector<std::uint32_t> dirty;
   for (const auto& [cell, page] : cache->pages) {
     if (page.dirty != 0) dirty.push_back(cell);
@@ -122,7 +137,7 @@ Task<void> SmbClient::flush(CacheRef cache) {
     const auto page = cache->pages.find(cell);
     if (page == cache->pages.end() || page->second.dirty == 0) continue;
     const WriteId id = page->second.dirty;
-    const OpenRef open = any_open(*cache);
+    const OpenRef open = open_to_write(*cache, cell);
     bool written = false;
     if (open) {
       const Bytes bytes = page->second.bytes;
@@ -132,9 +147,11 @@ Task<void> SmbClient::flush(CacheRef cache) {
     if (now == cache->pages.end() || now->second.dirty != id) continue;
     if (written) {
       witness.marks.hit(kFlushed);
+      tell("has flushed write " + std::to_string(id) + " to " + cache->file);
       now->second.dirty = 0;
     } else {
       witness.marks.hit(kLost);
+      tell("has lost write " + std::to_string(id) + " to " + cache->file);
       witness.history.lost(id);
       cache->pages.erase(now);
     }
@@ -150,10 +167,8 @@ Task<void> SmbClient::push_locks(CacheRef cache) {
       open->locks[i].sent = true;
       witness.marks.hit(kPushed);
       const Lock lock = open->locks[i];
-      const SmbLock element{
-          lock.range.offset(),
-          lock.range.length() == 0 ? ~std::uint64_t{0} - lock.range.offset() : lock.range.length(),
-          (lock.exclusive ? 2u : 1u) | 0x10u};
+      const SmbLock element =
+          lock_element(lock.range, (lock.exclusive ? kExclusiveLock : kSharedLock) | kFailAtOnce);
       const auto answer = co_await session_.command(
           Command::lock, lock_body(open->handle, std::vector(1, element)));
       if (answer && answer->status() == NtStatus::success) continue;
@@ -175,6 +190,17 @@ SmbClient::OpenRef SmbClient::any_open(const Cache& cache) const {
     if (open->cache.get() == &cache && !open->closed) return open;
   }
   return nullptr;
+}
+
+/// Through which open a cell may be written: who has locked it shuts this client's others out.
+SmbClient::OpenRef SmbClient::open_to_write(const Cache& cache, std::uint32_t cell) const {
+  for (const OpenRef& open : opens_) {
+    if (open->cache.get() != &cache || open->closed) continue;
+    for (const Lock& lock : open->locks) {
+      if (lock.range.first <= cell && cell <= lock.range.last) return open;
+    }
+  }
+  return any_open(cache);
 }
 
 void SmbClient::forget(const OpenRef& open) {
@@ -204,11 +230,23 @@ void SmbClient::lose(Cache& cache) {
   for (auto& [cell, page] : cache.pages) {
     if (page.dirty == 0) continue;
     witness.marks.hit(kLost);
+    tell("has lost write " + std::to_string(page.dirty) + " to " + cache.file);
     witness.history.lost(page.dirty);
   }
   cache.pages.clear();
   cache.rights = 0;
   ++cache.generation;
+}
+
+/// What it has not flushed to a run that is no more is lost when that run's leases are not kept for
+/// it any longer: it hears of it when it finds its connection dead.
+void SmbClient::grace_over(std::uint64_t) {
+  if (session_.intact()) return;
+  for (const OpenRef& open : opens_) {
+    for (const auto& [cell, page] : open->cache->pages) {
+      if (page.dirty != 0) witness.history.lost(page.dirty);
+    }
+  }
 }
 
 /// The connection is gone: handles, leases and locks with it.

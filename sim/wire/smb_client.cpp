@@ -14,7 +14,6 @@ namespace {
 
 /// GENERIC_READ and GENERIC_WRITE of a file, as they are mapped.
 constexpr std::uint32_t kReadAndWrite = 0x0012'019F;
-constexpr std::uint32_t kShared = 1, kExclusive = 2, kUnlock = 4, kFailAtOnce = 0x10;
 
 const Mark kCachedRead{Mark::Kind::sometimes, "wire", "an SMB read comes from the cache"};
 const Mark kCachedWrite{Mark::Kind::sometimes, "wire", "an SMB write stays in the cache"};
@@ -22,31 +21,6 @@ const Mark kCachedOpen{Mark::Kind::sometimes, "wire", "a kept handle is opened a
 const Mark kSharing{Mark::Kind::reachable, "wire", "an SMB open violates sharing"};
 const Mark kLockConflict{Mark::Kind::sometimes, "wire", "SMB I/O meets a lock"};
 const Mark kWaited{Mark::Kind::reachable, "wire", "an SMB lock is granted after a wait"};
-
-std::uint64_t length_of(CellRange range) {
-  return range.length() == 0 ? ~std::uint64_t{0} - range.offset() : range.length();
-}
-
-std::string word(NtStatus status) {
-  switch (status) {
-    case NtStatus::success:
-      return "ok";
-    case NtStatus::sharing_violation:
-      return "sharing violation";
-    case NtStatus::file_lock_conflict:
-      return "meets a lock";
-    case NtStatus::lock_not_granted:
-      return "refused";
-    case NtStatus::cancelled:
-      return "cancelled";
-    case NtStatus::file_not_available:
-      return "not in grace";
-    case NtStatus::file_closed:
-      return "closed";
-    default:
-      return "status " + std::to_string(static_cast<std::uint32_t>(status));
-  }
-}
 
 std::uint32_t lease_of(const std::string& rights) {
   std::uint32_t bits = 0;
@@ -67,6 +41,32 @@ smb2::OplockLevel oplock_of(std::uint32_t bits) {
 
 }  // namespace
 
+SmbLock lock_element(CellRange range, std::uint32_t flags) {
+  const std::uint64_t to_the_end = ~std::uint64_t{0} - range.offset();
+  return {range.offset(), range.length() == 0 ? to_the_end : range.length(), flags};
+}
+
+std::string smb_word(NtStatus status) {
+  switch (status) {
+    case NtStatus::success:
+      return "ok";
+    case NtStatus::sharing_violation:
+      return "sharing violation";
+    case NtStatus::file_lock_conflict:
+      return "meets a lock";
+    case NtStatus::lock_not_granted:
+      return "refused";
+    case NtStatus::cancelled:
+      return "cancelled";
+    case NtStatus::file_not_available:
+      return "not in grace";
+    case NtStatus::file_closed:
+      return "closed";
+    default:
+      return "status " + std::to_string(static_cast<std::uint32_t>(status));
+  }
+}
+
 SmbClient::SmbClient(VirtualTime& time, Network& network, Witness& watching, std::uint64_t seed,
                      std::string name, std::string address, SmbHabits habits, Nanos break_timeout)
     : Client(time, network, watching, std::move(name), std::move(address)),
@@ -74,7 +74,11 @@ SmbClient::SmbClient(VirtualTime& time, Network& network, Witness& watching, std
       break_timeout_(break_timeout),
       chance_(seed, "smb client " + machine.name),
       session_(machine, watching, habits_, seed,
-               {[this](const BreakNotice& notice) { on_break(notice); }, [this] { on_lost(); }}) {}
+               {[this](const BreakNotice& notice) { on_break(notice); },
+                [this] {
+                  tell("loses its connection");
+                  on_lost();
+                }}) {}
 
 SmbClient::~SmbClient() = default;
 
@@ -115,8 +119,10 @@ Task<std::string> SmbClient::perform(Deed deed, unsigned process) {
   if (deed.verb == Verb::remove || deed.verb == Verb::rename) {
     co_return co_await change_names(std::move(deed));
   }
+  if (deed.verb == Verb::list) co_return co_await list();
   OpenRef opened = find(deed.file, process);
-  const bool needs = deed.verb == Verb::read || deed.verb == Verb::write || deed.verb == Verb::lock;
+  const bool needs = deed.verb == Verb::read || deed.verb == Verb::write ||
+                     deed.verb == Verb::lock || deed.verb == Verb::truncate;
   if (!opened && needs) {
     Deed first;
     first.file = deed.file;
@@ -131,6 +137,8 @@ Task<std::string> SmbClient::perform(Deed deed, unsigned process) {
       co_return co_await read(opened, deed.range.first);
     case Verb::write:
       co_return co_await write(opened, deed.range.first);
+    case Verb::truncate:
+      co_return co_await truncate(opened, deed.range.first);
     case Verb::sync:
       co_return co_await sync(opened);
     case Verb::close:
@@ -179,6 +187,7 @@ Task<std::string> SmbClient::open(Deed deed, unsigned process) {
   }
   create.contexts.emplace_back("QFid", Bytes());
   const std::uint64_t generation = cache->generation;
+  Names::Change& there = witness.names.begin(machine.name, deed.file, true, machine.now());
   const auto answer = co_await session_.command(Command::create, create_body(std::move(create)));
   if (!answer) {
     if (!any_open(*cache)) leases_.erase(cache->key);
@@ -188,8 +197,9 @@ Task<std::string> SmbClient::open(Deed deed, unsigned process) {
   if (made.status != NtStatus::success) {
     if (made.status == NtStatus::sharing_violation) witness.marks.hit(kSharing);
     if (cache->key != 0 && !any_open(*cache)) leases_.erase(cache->key);
-    co_return word(made.status);
+    co_return smb_word(made.status);
   }
+  there.done = machine.now();
   const auto qfid = made.contexts.find("QFid");
   if (qfid == made.contexts.end() || qfid->second.size() < 8) {
     throw Failure(FailureKind::assertion, machine.name + ": no QFid in the answer");
@@ -236,29 +246,6 @@ Task<std::string> SmbClient::close(OpenRef open) {
   co_return "ok";
 }
 
-Task<std::string> SmbClient::change_names(Deed deed) {
-  Creating create;
-  create.name = deed.file;
-  create.disposition = smb2::Disposition::open;
-  create.access = smb2::access::kDelete | smb2::access::kSynchronize;
-  if (deed.verb == Deed::Verb::remove) create.options = smb2::option::kDeleteOnClose;
-  auto answer = co_await session_.command(Command::create, create_body(std::move(create)));
-  if (!answer) co_return "connection lost";
-  const Created made = created_of(*answer);
-  if (made.status != NtStatus::success) co_return word(made.status);
-  std::string how = "ok";
-  if (deed.verb == Deed::Verb::rename) {
-    constexpr std::uint8_t kRename = 10;
-    answer = co_await session_.command(
-        Command::set_info,
-        set_info_body(made.handle, 1, kRename, rename_buffer(deed.to, /*replace=*/true)));
-    how = answer ? word(answer->status()) : "connection lost";
-  }
-  const auto closed = co_await session_.command(Command::close, close_body(made.handle));
-  if (!closed) how = "connection lost";
-  co_return how;
-}
-
 // ---- Data ---------------------------------------------------------------------------------------
 
 /// From when on a read out of the cache must have seen everything. A right with Write is broken
@@ -299,7 +286,7 @@ Task<std::string> SmbClient::read(OpenRef open, std::uint32_t cell) {
     bytes.assign(data->begin(), data->end());
   } else if (answer->status() != NtStatus::end_of_file) {
     if (answer->status() == NtStatus::file_lock_conflict) witness.marks.hit(kLockConflict);
-    co_return word(answer->status());
+    co_return smb_word(answer->status());
   }
   witness.locks.mandatory_io(open->owner, open->node, cell, /*writes=*/false, asked);
   // A page that is dirty by now is newer than what came.
@@ -358,7 +345,7 @@ Task<bool> SmbClient::write_through(OpenRef open, std::uint32_t cell, Bytes byte
     co_return false;
   }
   witness.locks.mandatory_io(open->owner, open->node, cell, /*writes=*/true, asked);
-  witness.history.stored(id, machine.now());
+  witness.history.stored(id, asked, machine.now());
   witness.history.visible(id, machine.now());
   open->unsafe.push_back(id);
   co_return true;
@@ -372,7 +359,7 @@ Task<std::string> SmbClient::sync(OpenRef open) {
   const std::vector<WriteId> covered = open->unsafe;
   const auto answer = co_await session_.command(Command::flush, flush_body(open->handle));
   if (!answer) co_return "connection lost";
-  if (answer->status() != NtStatus::success) co_return word(answer->status());
+  if (answer->status() != NtStatus::success) co_return smb_word(answer->status());
   for (const WriteId id : covered) witness.history.safe(id);
   std::erase_if(open->unsafe, [&](WriteId id) { return std::ranges::count(covered, id) != 0; });
   co_return "ok";
@@ -418,13 +405,13 @@ Task<std::string> SmbClient::lock(OpenRef open, Deed deed) {
   }
   const auto started = std::make_shared<SmbSession::Started>();
   if (deed.wait) waiting_[open->process] = started;
-  const SmbLock element{deed.range.offset(), length_of(deed.range),
-                        (deed.exclusive ? kExclusive : kShared) | (deed.wait ? 0 : kFailAtOnce)};
+  const SmbLock element = lock_element(
+      deed.range, (deed.exclusive ? kExclusiveLock : kSharedLock) | (deed.wait ? 0 : kFailAtOnce));
   const auto answer = co_await session_.command(
       Command::lock, lock_body(open->handle, std::vector(1, element)), started);
   if (deed.wait) waiting_.erase(open->process);
   if (!answer) co_return "connection lost";
-  if (answer->status() != NtStatus::success) co_return word(answer->status());
+  if (answer->status() != NtStatus::success) co_return smb_word(answer->status());
   if (open->closed) co_return "closed";
   if (started->async_id != 0) witness.marks.hit(kWaited);
   open->locks.push_back({deed.range, deed.exclusive, true});
@@ -445,13 +432,13 @@ Task<std::string> SmbClient::unlock(OpenRef open, CellRange range) {
   open->locks.erase(held);
   witness.locks.forget(open->owner, open->node, range);
   if (!sent) co_return "ok, here";
-  const SmbLock element{range.offset(), length_of(range), kUnlock};
+  const SmbLock element = lock_element(range, kUnlock);
   const auto answer =
       co_await session_.command(Command::lock, lock_body(open->handle, std::vector(1, element)));
   if (!answer) co_return "connection lost";
   if (answer->status() != NtStatus::success) {
     throw Failure(FailureKind::assertion, open->owner + ": the lock that it held is not there (" +
-                                              word(answer->status()) + ")");
+                                              smb_word(answer->status()) + ")");
   }
   co_return "ok";
 }

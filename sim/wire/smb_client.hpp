@@ -16,6 +16,13 @@
 
 namespace lockstep::sim::wired {
 
+/// MS-SMB2 2.2.26.1.
+inline constexpr std::uint32_t kSharedLock = 1, kExclusiveLock = 2, kUnlock = 4, kFailAtOnce = 0x10;
+SmbLock lock_element(CellRange range, std::uint32_t flags);
+
+/// How it went, in a word or two.
+std::string smb_word(smb2::NtStatus status);
+
 class SmbClient final : public Client {
  public:
   SmbClient(VirtualTime& time, Network& network, Witness& watching, std::uint64_t seed,
@@ -30,6 +37,7 @@ class SmbClient final : public Client {
   void crash(bool silent) override;
   void misbehave(const std::string& how) override;
   bool is_void(const std::string& owner) const override;
+  void grace_over(std::uint64_t run) override;
 
   bool honest() const { return habits_.acks == SmbHabits::Acks::honestly; }
 
@@ -56,6 +64,7 @@ class SmbClient final : public Client {
     std::map<std::uint32_t, Page> pages;
     std::deque<BreakNotice> breaks;
     bool breaking = false;
+    bool cutting = false;  ///< its end is being moved: nothing dirty goes out meanwhile
   };
   using CacheRef = std::shared_ptr<Cache>;
   struct Open {
@@ -78,11 +87,15 @@ class SmbClient final : public Client {
   wire::Task<std::string> close(OpenRef open);
   wire::Task<std::string> lock(OpenRef open, Deed deed);
   wire::Task<std::string> unlock(OpenRef open, CellRange range);
-  wire::Task<std::string> change_names(Deed deed);
   wire::Task<bool> write_through(OpenRef open, std::uint32_t cell, Bytes bytes, WriteId id);
   OpenRef find(const std::string& file, unsigned process, bool deferred = false) const;
   Nanos may_be_old_since(const Cache& cache) const;
   bool conflicts_here(const Open& open, CellRange range, bool exclusive) const;
+
+  // smb_names.cpp: names and sizes
+  wire::Task<std::string> change_names(Deed deed);
+  wire::Task<std::string> truncate(OpenRef open, std::uint32_t cell);
+  wire::Task<std::string> list();
 
   // smb_cache.cpp: breaks, and what follows
   void on_break(const BreakNotice& notice);
@@ -96,6 +109,7 @@ class SmbClient final : public Client {
   void lose(Cache& cache);
   void forget(const OpenRef& open);
   OpenRef any_open(const Cache& cache) const;
+  OpenRef open_to_write(const Cache& cache, std::uint32_t cell) const;
   CacheRef cache_for(const std::string& file);
 
   const SmbHabits habits_;

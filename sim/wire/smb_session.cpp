@@ -75,6 +75,7 @@ void SmbSession::lose_pending() {
 // ---- The connection -----------------------------------------------------------------------------
 
 Task<bool> SmbSession::connect() {
+  if (up_) on_closed();  // the end of the last one was still to be told
   close();
   incoming_ = std::make_shared<Incoming>(*this);
   Wakeup done(machine_);

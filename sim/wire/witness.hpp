@@ -17,6 +17,7 @@
 #include "sim/marks.hpp"
 #include "sim/trace.hpp"
 #include "sim/wire/history.hpp"
+#include "sim/wire/names.hpp"
 
 namespace lockstep::sim::wired {
 
@@ -86,6 +87,7 @@ struct Witness {
   History history;
   LockBeliefs locks;
   Ledger ledger;
+  Names names;
   Marks marks;
   Trace trace;
   std::uint64_t run = 0;       ///< of the server: 1, 2, ...

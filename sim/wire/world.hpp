@@ -69,6 +69,7 @@ class World {
 
   // hosting.cpp: the server's life, and what its steps show
   void boot_server();
+  void grace_over();
   void on_effect();
   void server_died();
   void on_recover(const journal::Contents& contents, std::uint64_t epoch);
