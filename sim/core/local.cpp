@@ -93,7 +93,13 @@ void World::pushed(Client& client, Op& op, const Reply& reply, std::uint64_t boo
   const bool entitled = client.honest() && !client.lost && !holding.gone &&
                         !revoked_.contains(holding.right) && up_ && !orphaned(client, op) &&
                         client.boot_seen == server_->boots();
-  const bool excused = reply.status == Status::ok || reply.status == Status::limit ||
+  // Another open of its own, that denies it, overtook what its server did not know of.
+  const bool own_deny =
+      reply.status == Status::share_conflict && std::ranges::any_of(ops_, [&](const Op& other) {
+        return other.client == op.client && other.kind == Op::Kind::open && other.file == op.file &&
+               other.tries > 0 && !other.deny.empty();
+      });
+  const bool excused = own_deny || reply.status == Status::ok || reply.status == Status::limit ||
                        reply.status == Status::journal_failed ||
                        reply.status == Status::unknown_open || reply.status == Status::bad_mode;
   if (options_.coherence && entitled && !excused) {

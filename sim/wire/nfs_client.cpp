@@ -223,7 +223,8 @@ Task<std::string> NfsClient::read(FileRef file, std::uint32_t cell) {
   const WriteId id = witness.history.read(machine.name, where, bytes, asked, machine.now(),
                                           History::View::strict, /*wide=*/true);
   adopt(*file, attributes, 0);
-  if (!file->pages.contains(cell) && file->cuts == cuts) file->pages[cell] = Page{bytes, 0, false};
+  if (!file->pages.contains(cell) && file->cuts == cuts)
+    file->pages[cell] = Page{bytes, 0, false, 0};
   co_return "sees " + std::to_string(id);
 }
 
@@ -234,7 +235,7 @@ std::string NfsClient::write(FileRef file, std::uint32_t cell) {
     witness.history.lost(known->second.dirty);
   }
   const WriteId id = witness.history.begin(machine.name, {file->node, cell}, machine.now());
-  file->pages[cell] = Page{cell_bytes(id), id, false};
+  file->pages[cell] = Page{cell_bytes(id), id, false, 0};
   return "writes " + std::to_string(id);
 }
 
@@ -261,7 +262,7 @@ Task<bool> NfsClient::write_page(FileRef file, std::uint32_t cell) {
   }
   wrote.in.u32();
   const std::uint32_t committed = wrote.in.u32();
-  file->verifier = wrote.in.u64();
+  const std::uint64_t verifier = wrote.in.u64();
   witness.history.stored(id, asked, machine.now());
   // Ours alone changed it: the cache is still good. Else the next open finds out.
   if (wcc.before && wcc.after.there && file->known &&
@@ -273,6 +274,7 @@ Task<bool> NfsClient::write_page(FileRef file, std::uint32_t cell) {
   const auto page = file->pages.find(cell);
   if (page == file->pages.end() || page->second.dirty != id) co_return true;
   page->second.unstable = committed == kUnstable;
+  page->second.verifier = verifier;
   if (!page->second.unstable) {
     witness.history.visible(id, machine.now());
     witness.history.safe(id);
@@ -288,19 +290,18 @@ Task<bool> NfsClient::commit(FileRef file) {
     if (page.unstable) covered[cell] = page.dirty;
   }
   if (covered.empty()) co_return true;
-  const std::uint64_t verifier = file->verifier;
   BigWriter out = with_handle(file->handle);
   out.u64(0);
   out.u32(0);
   Results done = co_await ask(kCommit, out.take());
   get_wcc(done.in);
-  const bool same = done.ok() && done.in.u64() == verifier;
+  const std::uint64_t verifier = done.ok() ? done.in.u64() : 0;
   for (const auto& [cell, id] : covered) {
     const auto page = file->pages.find(cell);
     if (page == file->pages.end() || page->second.dirty != id) continue;
     if (!done.ok()) {
       lose(*file, cell);
-    } else if (same) {
+    } else if (page->second.verifier == verifier) {
       witness.history.visible(id, machine.now());
       witness.history.safe(id);
       page->second.dirty = 0;

@@ -57,8 +57,9 @@ class NfsClient final : public Client {
   };
   struct Page {
     Bytes bytes;
-    WriteId dirty = 0;      ///< 0: clean
-    bool unstable = false;  ///< written, not committed
+    WriteId dirty = 0;           ///< 0: clean
+    bool unstable = false;       ///< written, not committed
+    std::uint64_t verifier = 0;  ///< of the run of the server that took it
   };
   struct File {
     std::string name;
@@ -67,7 +68,6 @@ class NfsClient final : public Client {
     std::optional<Seen> known;
     Nanos validated = 0;
     std::map<std::uint32_t, Page> pages;
-    std::uint64_t verifier = 0;
     std::uint64_t cuts = 0;  ///< what is read across one is not kept
     bool flushing = false;   ///< or being cut: a page is on its way once at a time
   };

@@ -57,6 +57,7 @@ void SmbClient::on_break(const BreakNotice& notice) {
   ++cache->generation;
   cache->breaks.push_back(notice);
   if (!std::exchange(cache->breaking, true)) {
+    cache->broken_at = machine.now();
     wire::spawn(attended(witness, answer_breaks(cache)));
   }
 }
@@ -171,7 +172,10 @@ Task<void> SmbClient::push_locks(CacheRef cache) {
           lock_element(lock.range, (lock.exclusive ? kExclusiveLock : kSharedLock) | kFailAtOnce);
       const auto answer = co_await session_.command(
           Command::lock, lock_body(open->handle, std::vector(1, element)));
-      if (answer && answer->status() == NtStatus::success) continue;
+      if (answer && answer->status() == NtStatus::success) {
+        if (i < open->locks.size()) open->locks[i].answered = true;
+        continue;
+      }
       witness.locks.forget(open->owner, open->node, lock.range);
     }
   }

@@ -100,7 +100,15 @@ void SmbClient::misbehave(const std::string& how) {
   end->send_raw(std::move(garbage));
 }
 
-bool SmbClient::is_void(const std::string&) const { return machine.dead() || !session_.intact(); }
+bool SmbClient::is_void(const std::string& owner) const {
+  if (machine.dead() || !session_.intact()) return true;
+  // A lock that the server has never heard of goes with the right that it was taken under.
+  return std::ranges::any_of(opens_, [&](const OpenRef& open) {
+    return open->owner == owner && open->cache->breaking &&
+           open->cache->broken_at + break_timeout_ <= machine.now() &&
+           std::ranges::any_of(open->locks, [](const Lock& lock) { return !lock.answered; });
+  });
+}
 
 SmbClient::OpenRef SmbClient::find(const std::string& file, unsigned process, bool deferred) const {
   for (const OpenRef& open : opens_) {
@@ -397,7 +405,7 @@ Task<std::string> SmbClient::lock(OpenRef open, Deed deed) {
     if (open->closed) co_return "closed";
     if ((cache->rights & state::kWrite) == 0) co_return "broken";
     if (conflicts_here(*open, deed.range, deed.exclusive)) co_return "refused here";
-    open->locks.push_back({deed.range, deed.exclusive, false});
+    open->locks.push_back({deed.range, deed.exclusive, false, false});
     if (session_.intact()) {
       witness.locks.believe(open->owner, open->node, deed.range, mode, machine.now());
     }
@@ -414,7 +422,7 @@ Task<std::string> SmbClient::lock(OpenRef open, Deed deed) {
   if (answer->status() != NtStatus::success) co_return smb_word(answer->status());
   if (open->closed) co_return "closed";
   if (started->async_id != 0) witness.marks.hit(kWaited);
-  open->locks.push_back({deed.range, deed.exclusive, true});
+  open->locks.push_back({deed.range, deed.exclusive, true, true});
   if (session_.intact()) {
     witness.locks.believe(open->owner, open->node, deed.range, mode, machine.now());
   }

@@ -49,7 +49,8 @@ class SmbClient final : public Client {
   struct Lock {
     CellRange range;
     bool exclusive = true;
-    bool sent = true;  ///< false: taken under Write, the server does not know
+    bool sent = true;      ///< false: taken under Write, the server does not know
+    bool answered = true;  ///< false: nor has it said yes
   };
   struct Open;
   using OpenRef = std::shared_ptr<Open>;
@@ -64,6 +65,7 @@ class SmbClient final : public Client {
     std::map<std::uint32_t, Page> pages;
     std::deque<BreakNotice> breaks;
     bool breaking = false;
+    Nanos broken_at = 0;   ///< since when, while it is breaking
     bool cutting = false;  ///< its end is being moved: nothing dirty goes out meanwhile
   };
   using CacheRef = std::shared_ptr<Cache>;
