@@ -51,8 +51,7 @@ Outcome State::attempt(const AccessRequested& event, Arrival) {
     const bool reads =
         access.has(AccessBit::read) || (is_nfs(client->protocol) && access.has(AccessBit::write));
     const bool writes = access.has(AccessBit::write);
-    if ((operation == Operation::read && !reads) ||
-        ((operation == Operation::write || operation == Operation::set_size) && !writes)) {
+    if ((operation == Operation::read && !reads) || (is_write(operation) && !writes)) {
       return refuse(Status::bad_mode);
     }
   }
@@ -75,8 +74,7 @@ Outcome State::attempt(const AccessRequested& event, Arrival) {
     }
     if (!other) continue;
     if (other->recovered && !event.reclaimed) return wait_for_grace(event.request, *client);
-    const bool io = target.operation == Operation::read || target.operation == Operation::write ||
-                    target.operation == Operation::set_size;
+    const bool io = is_io(target.operation);
     const Cause cause =
         io ? Cause::open_conflict : *cause_of(target.operation, event.policy, client->protocol);
     const Need need{known, cause, true};
@@ -87,7 +85,7 @@ Outcome State::attempt(const AccessRequested& event, Arrival) {
       const bool by_smb = other->client->protocol == Protocol::smb;
       emit(ConflictSeen{client->protocol,
                         by_smb ? ConflictSeen::Thing::smb_open : ConflictSeen::Thing::nfs_open,
-                        ConflictSeen::Resolution::denied, trigger_of(cause), known->id, client->id,
+                        ConflictSeen::Resolution::denied, cause, known->id, client->id,
                         other->client->id, false, 0});
     }
     return refuse(io ? Status::share_conflict : Status::file_open, holder_of(*other));
@@ -109,8 +107,7 @@ Outcome State::attempt(const AccessRequested& event, Arrival) {
   }
 
   const Operation operation = event.target.operation;
-  if (operation == Operation::read || operation == Operation::write ||
-      operation == Operation::set_size) {
+  if (is_io(operation)) {
     const File* known = find_file(event.target.file);
     const HeldLock* held = known ? io_clash(*known, asker, event) : nullptr;
     while (held && expired_holder(held->owner->client)) {
@@ -124,9 +121,8 @@ Outcome State::attempt(const AccessRequested& event, Arrival) {
             client->protocol,
             holder == Protocol::smb ? ConflictSeen::Thing::smb_lock : ConflictSeen::Thing::nfs_lock,
             ConflictSeen::Resolution::denied,
-            operation == Operation::read ? ConflictSeen::Trigger::read
-                                         : ConflictSeen::Trigger::write,
-            known->id, client->id, held->owner->client->id, false, 0});
+            operation == Operation::read ? Cause::read : Cause::write, known->id, client->id,
+            held->owner->client->id, false, 0});
       }
       return refuse(Status::lock_conflict, holder_of(*held));
     }
@@ -184,8 +180,8 @@ bool State::access_in_flight_clashes(const File& file, const LockOwner& owner, c
     if (!smb && access->protocol != Protocol::smb) return false;
     return std::ranges::any_of(access->targets, [&](const auto& target) {
       if (target.first != &file) return false;
-      const bool write = target.second == Operation::write || target.second == Operation::set_size;
-      return write || (target.second == Operation::read && element.mode == LockMode::exclusive);
+      return is_write(target.second) ||
+             (target.second == Operation::read && element.mode == LockMode::exclusive);
     });
   });
 }

@@ -19,7 +19,7 @@
 namespace lockstep::core {
 
 namespace {
-constexpr std::uint32_t kSnapshotVersion = 2;
+constexpr std::uint32_t kSnapshotVersion = 3;
 }
 
 // ---- The state, with ids in the place of pointers
@@ -262,7 +262,7 @@ void Snapshot::restore(State& state) const {
     right.client->rights.insert(right.id);
     if (!right.rights.empty()) ++right.file->held[static_cast<std::size_t>(right.held())];
     if (right.flavour == Flavour::oplock) ++right.file->oplocks;
-    if (right.flavour == Flavour::lease || right.flavour == Flavour::directory_lease) {
+    if (is_lease(right.flavour)) {
       state.leases[{saved.client, right.key}] = &right;
     }
     if (right.recovered) {

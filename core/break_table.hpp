@@ -9,6 +9,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 #include "core/vocabulary.hpp"
 
@@ -33,6 +34,33 @@ enum class Cause : std::uint8_t {
   change_directory,
 };
 inline constexpr std::size_t kCauses = 15;
+
+/// The row of an operation; nothing when it breaks no right.
+constexpr std::optional<Cause> cause_of(Operation operation) {
+  switch (operation) {
+    case Operation::read:
+      return Cause::read;
+    case Operation::write:
+    case Operation::set_size:
+      return Cause::write;
+    case Operation::set_attributes:
+      return Cause::set_attributes;
+    case Operation::get_attributes:
+      return Cause::get_attributes;
+    case Operation::remove:
+      return Cause::remove;
+    case Operation::rename_source:
+    case Operation::rename_target:
+    case Operation::rename_ancestor:
+    case Operation::link:
+      return Cause::rename;
+    case Operation::change_directory:
+      return Cause::change_directory;
+    case Operation::list_directory:
+      break;
+  }
+  return std::nullopt;
+}
 constexpr bool by_open(Cause cause) { return cause <= Cause::overwrite; }
 
 /// The kinds of right that differ in how they break.
@@ -96,6 +124,27 @@ inline constexpr std::array<Row, kCauses> rows{{
 }};
 // clang-format on
 }  // namespace break_table_cells
+
+/// What is left of rights in the states that are granted: none, R, RH, RW, RWH (oplocks: no RH;
+/// delegations: R, RW).
+constexpr Rights normalised(Flavour flavour, Rights rights) {
+  if (!rights.has(RightBit::read)) return kNoRights;
+  switch (flavour) {
+    case Flavour::none:
+      return kNoRights;
+    case Flavour::lease:
+      return rights;
+    case Flavour::oplock:
+      return rights.has(RightBit::write) ? rights : kR;
+    case Flavour::delegation:
+      return rights & kRW;
+    case Flavour::directory_lease:
+      return rights & kRH;
+    case Flavour::directory_delegation:
+      return kR;
+  }
+  return kNoRights;
+}
 
 /// The column of a right. `flavour` is not none and `rights` is a state that is granted.
 constexpr Held held_as(Flavour flavour, Rights rights) {

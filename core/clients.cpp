@@ -10,10 +10,13 @@ void State::on(const ClientArrived& event) {
   auto known = identities.find(key);
   if (known != identities.end()) {
     Client& client = clients.at(known->second);
+    const bool other =
+        client.address != event.address || (!event.label.empty() && client.label != event.label);
     client.address = event.address;
     if (!event.label.empty()) client.label = event.label;
     if (event.lease != 0) client.lease = event.lease;
     touch_lease(client);
+    if (other && client.on_record) put_client_record(client);  // where SM_NOTIFY goes
     reply(event.request, Status::ok, ClientReply{client.id, true}, client.on_record);
     return;
   }

@@ -6,30 +6,9 @@
 namespace lockstep::core {
 
 std::optional<Cause> cause_of(Operation operation, const Policy& policy, Protocol protocol) {
-  switch (operation) {
-    case Operation::read:
-      return Cause::read;
-    case Operation::write:
-    case Operation::set_size:
-      return Cause::write;
-    case Operation::set_attributes:
-      return Cause::set_attributes;
-    case Operation::get_attributes:
-      return protocol == Protocol::nfs3 && policy.v3_getattr_breaks ? Cause::read
-                                                                    : Cause::get_attributes;
-    case Operation::remove:
-      return Cause::remove;
-    case Operation::rename_source:
-    case Operation::rename_target:
-    case Operation::rename_ancestor:
-    case Operation::link:
-      return Cause::rename;
-    case Operation::change_directory:
-      return Cause::change_directory;
-    case Operation::list_directory:
-      return std::nullopt;
-  }
-  return std::nullopt;
+  const bool reads = operation == Operation::get_attributes && protocol == Protocol::nfs3 &&
+                     policy.v3_getattr_breaks;
+  return reads ? Cause::read : cause_of(operation);
 }
 
 Cause cause_of(const OpenRequested& event) {
@@ -37,35 +16,6 @@ Cause cause_of(const OpenRequested& event) {
   if (event.attributes_only) return Cause::open_security;
   const bool writes = event.access.has(AccessBit::write) || event.deny.has(AccessBit::read);
   return writes ? Cause::open_for_write : Cause::open;
-}
-
-ConflictSeen::Trigger trigger_of(Cause cause) {
-  using Trigger = ConflictSeen::Trigger;
-  switch (cause) {
-    case Cause::read:
-      return Trigger::read;
-    case Cause::write:
-      return Trigger::write;
-    case Cause::lock_by_smb:
-    case Cause::lock_by_nfs:
-    case Cause::test_lock:
-      return Trigger::lock;
-    case Cause::open:
-    case Cause::open_for_write:
-    case Cause::open_security:
-    case Cause::open_conflict:
-    case Cause::overwrite:
-      return Trigger::open;
-    case Cause::remove:
-      return Trigger::remove;
-    case Cause::rename:
-      return Trigger::rename;
-    case Cause::set_attributes:
-    case Cause::get_attributes:
-    case Cause::change_directory:
-      return Trigger::other;
-  }
-  return Trigger::other;
 }
 
 ConflictSeen::Thing thing_of(Flavour flavour) {

@@ -11,6 +11,7 @@
 #include <variant>
 #include <vector>
 
+#include "core/break_table.hpp"
 #include "core/record.hpp"
 #include "core/vocabulary.hpp"
 
@@ -121,12 +122,10 @@ struct Persist {
 struct ConflictSeen {
   enum class Thing : std::uint8_t { nfs_lock, nfs_open, delegation, smb_lease, smb_lock, smb_open };
   enum class Resolution : std::uint8_t { denied, break_initiated, break_completed };
-  /// What asked for it (`trigger` of the duration metric).
-  enum class Trigger : std::uint8_t { read, write, lock, open, remove, rename, other };
   Protocol initiator = Protocol::nfs3;
   Thing conflicting = Thing::smb_lease;
   Resolution resolution = Resolution::denied;
-  Trigger trigger = Trigger::other;
+  Cause trigger = Cause::read;  ///< what asked for it
   FileId file;
   ClientId by, with;
   bool handle_only = false;  ///< the break takes H and not W

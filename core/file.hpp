@@ -82,7 +82,7 @@ struct Right {
   bool handle_only = false;  ///< H was asked for and not W
   Protocol breaker = Protocol::nfs3;
   ClientId breaker_client;
-  ConflictSeen::Trigger trigger = ConflictSeen::Trigger::other;
+  Cause trigger = Cause::read;
 
   Held held() const { return held_as(flavour, rights); }
 };

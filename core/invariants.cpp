@@ -82,8 +82,7 @@ Broken lease_exclusion(const File& file) {
 
 Broken lease_needs_open(const File& file) {
   for (const auto& [id, right] : file.rights) {
-    const bool leased =
-        right->flavour == Flavour::lease || right->flavour == Flavour::directory_lease;
+    const bool leased = is_lease(right->flavour);
     std::uint32_t opens = 0;
     for (const auto& [open_id, open] : file.opens) opens += open->right == right ? 1 : 0;
     if (leased && (opens == 0 || opens != right->opens)) {

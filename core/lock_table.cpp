@@ -6,10 +6,6 @@ namespace lockstep::core {
 
 namespace {
 
-Range hull(Range a, Range b) { return {std::min(a.first, b.first), std::max(a.last, b.last)}; }
-
-Range common(Range a, Range b) { return {std::max(a.first, b.first), std::min(a.last, b.last)}; }
-
 Range widened(Range range) {
   return {range.first == 0 ? 0 : range.first - 1,
           range.last == kEndOfFile ? kEndOfFile : range.last + 1};

@@ -265,8 +265,8 @@ Outcome State::wait_or_deny(const LockRequested& event, Arrival arrival, File& f
   if (event.wait == Wait::none || !event.more.empty()) {
     if (crosses(asking, holder.protocol)) {
       emit(ConflictSeen{asking, lock_thing(holder.protocol), ConflictSeen::Resolution::denied,
-                        ConflictSeen::Trigger::lock, file.id, event.client, holder.client, false,
-                        0});
+                        asking == Protocol::smb ? Cause::lock_by_smb : Cause::lock_by_nfs, file.id,
+                        event.client, holder.client, false, 0});
     }
     answer(event, arrival, Status::denied, std::move(holder));
     return {};

@@ -57,7 +57,7 @@ Outcome State::attempt(const OpenRequested& event, Arrival) {
   Asker asker;
   asker.client = client;
   asker.wish = &event.wish;
-  const bool keyed = leased || event.wish.flavour == Flavour::directory_lease;
+  const bool keyed = is_lease(event.wish.flavour);
   if (keyed || event.wish.key != LeaseKey{}) {
     auto lease = leases.find({client->id, event.wish.key});
     if (lease != leases.end() && lease->second->file != &file) return refuse(Status::key_in_use);
@@ -96,8 +96,8 @@ Outcome State::attempt(const OpenRequested& event, Arrival) {
         emit(ConflictSeen{client->protocol,
                           other->client->protocol == Protocol::smb ? ConflictSeen::Thing::smb_open
                                                                    : ConflictSeen::Thing::nfs_open,
-                          ConflictSeen::Resolution::denied, ConflictSeen::Trigger::open, file.id,
-                          client->id, other->client->id, false, 0});
+                          ConflictSeen::Resolution::denied, need.cause, file.id, client->id,
+                          other->client->id, false, 0});
       }
       return refuse(Status::share_conflict, holder_of(*other));
     }

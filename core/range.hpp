@@ -1,6 +1,7 @@
 // Byte ranges. Closed at both ends, so that the end of file is a value and nothing overflows.
 #pragma once
 
+#include <algorithm>
 #include <compare>
 #include <cstdint>
 
@@ -35,5 +36,14 @@ struct Range {
   }
   friend constexpr auto operator<=>(const Range&, const Range&) = default;
 };
+
+/// The bytes that are in both, of two that overlap.
+constexpr Range common(Range a, Range b) {
+  return {std::max(a.first, b.first), std::min(a.last, b.last)};
+}
+/// The smallest range that contains both.
+constexpr Range hull(Range a, Range b) {
+  return {std::min(a.first, b.first), std::max(a.last, b.last)};
+}
 
 }  // namespace lockstep::core

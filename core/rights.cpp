@@ -6,29 +6,8 @@
 
 namespace lockstep::core {
 
-/// The states that are granted: none, R, RH, RW, RWH (oplocks: no RH; delegations: R, RW).
-Rights normalised(Flavour flavour, Rights rights) {
-  if (!rights.has(RightBit::read)) return kNoRights;
-  switch (flavour) {
-    case Flavour::none:
-      return kNoRights;
-    case Flavour::lease:
-      return rights;
-    case Flavour::oplock:
-      return rights.has(RightBit::write) ? rights : kR;
-    case Flavour::delegation:
-      return rights & kRW;
-    case Flavour::directory_lease:
-      return rights & kRH;
-    case Flavour::directory_delegation:
-      return kR;
-  }
-  return kNoRights;
-}
-
 std::optional<LeaseKey> lease_key_of(const Right* right) {
-  const bool leased =
-      right && (right->flavour == Flavour::lease || right->flavour == Flavour::directory_lease);
+  const bool leased = right && is_lease(right->flavour);
   return leased ? std::optional(right->key) : std::nullopt;
 }
 
@@ -53,7 +32,7 @@ void State::begin_break(Right& right, const Breaking& how, Cause cause, const As
   right.crossing = crosses(asker.client->protocol, right.client->protocol);
   right.breaker = asker.client->protocol;
   right.breaker_client = asker.client->id;
-  right.trigger = trigger_of(cause);
+  right.trigger = cause;
   right.break_since = now;
   right.handle_only = how.to.has(RightBit::write) || !from.has(RightBit::write);
   if (right.crossing) {
@@ -141,7 +120,7 @@ Right& State::add_right(File& file, Client& client, const Wish& wish, Rights gra
   right.since = now;
   file.rights.emplace(id, &right);
   client.rights.insert(id);
-  const bool leased = wish.flavour == Flavour::lease || wish.flavour == Flavour::directory_lease;
+  const bool leased = is_lease(wish.flavour);
   if (leased) leases[{client.id, wish.key}] = &right;
   if (wish.flavour == Flavour::oplock) ++file.oplocks;
   set_rights(right, granted);
@@ -174,7 +153,7 @@ void State::drop_right(Right& right) {
 /// delegation is gone.
 void State::revoke(Right& right, LeaveReason reason) {
   emit(Revoked{right.client->id, right.file->id, right.id, reason});
-  if (right.flavour == Flavour::lease || right.flavour == Flavour::directory_lease) {
+  if (is_lease(right.flavour)) {
     set_rights(right, kNoRights);
     end_break(right);
   } else {
@@ -227,8 +206,7 @@ std::vector<RequestId> State::writes_under(const Right& right) {
   for (const InFlight* access : right.file->accesses) {
     if (!runs_under(*access, *right.client, right.flavour, right.key, right.open)) continue;
     const bool write = std::ranges::any_of(access->targets, [&](const auto& target) {
-      return target.first == right.file &&
-             (target.second == Operation::write || target.second == Operation::set_size);
+      return target.first == right.file && is_write(target.second);
     });
     if (write) writes.push_back(access->request);
   }
@@ -279,7 +257,7 @@ void State::on(const RightReturned& event) {
     return reply(event.request, Status::unknown_right);
   }
   Right& right = at->second;
-  if (right.flavour == Flavour::lease || right.flavour == Flavour::directory_lease) {
+  if (is_lease(right.flavour)) {
     set_rights(right, kNoRights);
     end_break(right);
   } else {
@@ -295,7 +273,7 @@ Right* State::grant_right(Open& open, const OpenRequested& event, const Asker& a
   const Wish& wish = event.wish;
   File& file = *open.file;
   if (wish.flavour == Flavour::none) return nullptr;
-  const bool leased = wish.flavour == Flavour::lease || wish.flavour == Flavour::directory_lease;
+  const bool leased = is_lease(wish.flavour);
   const Rights asked = normalised(wish.flavour, wish.rights);
   const Rights granted = reduce(file, asker, event, wish.flavour, asked);
   Right* right = nullptr;
@@ -377,7 +355,7 @@ Rights State::reduce(const File& file, const Asker& asker, const OpenRequested& 
       emit(ConflictSeen{asker.client->protocol,
                         ConflictSeen::Thing::nfs_lock,
                         ConflictSeen::Resolution::denied,
-                        ConflictSeen::Trigger::open,
+                        Cause::open,
                         file.id,
                         asker.client->id,
                         {},

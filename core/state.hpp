@@ -337,11 +337,8 @@ class State {
 /// The cause of an operation on the file itself; nothing when it breaks no right.
 std::optional<Cause> cause_of(Operation operation, const Policy& policy, Protocol protocol);
 Cause cause_of(const OpenRequested& event);  ///< when its share modes agree
-/// What is left of rights that are not granted as they are asked for or acknowledged.
-Rights normalised(Flavour flavour, Rights rights);
 /// The key that accesses by an open under this right carry; oplocks go by the open.
 std::optional<LeaseKey> lease_key_of(const Right* right);
-ConflictSeen::Trigger trigger_of(Cause cause);
 ConflictSeen::Thing thing_of(Flavour flavour);
 constexpr bool crosses(Protocol a, Protocol b) { return is_nfs(a) != is_nfs(b); }
 

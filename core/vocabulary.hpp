@@ -40,6 +40,7 @@ enum class Flavour : std::uint8_t {
   directory_lease,       ///< SMB 3 lease on a directory
   directory_delegation,  ///< NFSv4.1: identity (client, directory)
 };
+constexpr bool is_lease(Flavour f) { return f == Flavour::lease || f == Flavour::directory_lease; }
 /// Held by a client whether it has opens or not, and recalled: an NFSv4 lease period to answer.
 constexpr bool is_delegation(Flavour flavour) {
   return flavour == Flavour::delegation || flavour == Flavour::directory_delegation;
@@ -85,6 +86,8 @@ enum class Operation : std::uint8_t {
   change_directory,  ///< entries of the directory are added, removed, renamed
   list_directory,
 };
+constexpr bool is_write(Operation o) { return o == Operation::write || o == Operation::set_size; }
+constexpr bool is_io(Operation o) { return o == Operation::read || is_write(o); }
 
 enum class Status : std::uint8_t {
   ok,

@@ -1,10 +1,11 @@
-// The door: a step, what comes back from the journal, and the one projection.
+// The door: a step, the records that it leaves, what comes back from them, and the one projection.
 #include "model/model.hpp"
 
 namespace lockstep::model {
 
 void Model::apply(const Event& event, Effects& effects) {
-  out = &effects;
+  Effects said;
+  out = &said;
   now = std::max(now, event.now);
   fire_deadlines();
   std::visit(
@@ -17,42 +18,71 @@ void Model::apply(const Event& event, Effects& effects) {
       },
       event.body);
   settle();
+  write_records(effects);
+  effects.insert(effects.end(), said.begin(), said.end());
 }
 
 void Model::recover(const std::vector<Record>& records, std::uint64_t epoch, Nanos at,
                     Effects& effects) {
-  out = &effects;
   now = at;
+  boot_.epoch = epoch;
   client_counter = open_counter = right_counter = lock_counter = epoch << 40;
-  put(BootRecord{epoch, limits.grace});
   Nanos promised = 0;
   for (const Record& each : records) {
+    written_[encode_key(each)] = each;
     if (const auto* boot = std::get_if<BootRecord>(&each)) promised = boot->grace;
     if (const auto* c = std::get_if<ClientRecord>(&each)) {
-      clients.push_back({*c});
-      clients.back().on_record = true;
+      Client back{{c->client, c->protocol, c->identity, c->address, c->label}, c->host_state, true};
+      back.lost_state = c->lost_state;
+      clients.push_back(back);
     } else if (const auto* o = std::get_if<OpenRecord>(&each)) {
-      opens.push_back({*o});
-      Open& back = opens.back();
-      back.attributes_only = smb(o->client) && o->access.empty() && o->deny.empty();
+      const bool bare = smb(o->client) && o->access.empty() && o->deny.empty();
+      Open back{{o->open, o->client, o->owner, o->access, o->deny, bare, o->right, true}, o->file};
       back.parts = {{o->access, o->deny}};
       back.claim_access = o->access, back.claim_deny = o->deny;
-      back.recovered = true;
+      opens.push_back(back);
     } else if (const auto* l = std::get_if<LockRecord>(&each)) {
-      locks.push_back({*l, true, now});
+      insert_lock({{l->client, l->open, l->owner, l->range, l->mode, true, now}, l->file, l->lock});
     } else if (const auto* r = std::get_if<RightRecord>(&each)) {
-      rights.push_back({*r});
-      rights.back().recovered = true;
-      rights.back().since = now;
+      Right back{{r->right, r->client, r->flavour, r->key, {}, r->rights, false, {}, {}}, r->file};
+      back.version2 = r->version2;
+      back.epoch = back.epoch_on_record = r->epoch;
+      back.since = now, back.recovered = true;
+      rights.push_back(back);
     }
   }
-  std::sort(locks.begin(), locks.end(), [](auto& a, auto& b) {
-    return std::pair(a.range.first, a.lock) < std::pair(b.range.first, b.lock);
-  });
   for (Client& c : clients) c.roster = has_state(c.client);
   grace = any(clients, [](auto& c) { return c.roster; });
   if (grace) grace_until = now + std::max(limits.grace, promised);
   if (!grace) forget_absent();
+  write_records(effects);
+}
+
+/// The difference between what has to be on record and what is. It goes before all that the step
+/// says, so nothing is said that is not on record yet.
+void Model::write_records(Effects& effects) {
+  std::map<std::string, Record> due;
+  auto keep = [&](bool recorded, const Record& record) {
+    if (recorded) due[encode_key(record)] = record;
+  };
+  keep(true, boot_);
+  for (const Client& c : clients)
+    keep(c.on_record, ClientRecord{c.client, c.protocol, c.identity, c.address, c.label,
+                                   c.host_state, c.lost_state});
+  for (const Open& o : opens)  // the next crash may come before all of it is reclaimed
+    keep(recorded(o), OpenRecord{o.open, o.client, o.file, o.owner, o.access | o.claim_access,
+                                 o.deny | o.claim_deny, o.right});
+  for (const Lock& l : locks)
+    keep(recorded(l), LockRecord{l.lock, l.client, l.open, l.owner, l.file, l.range, l.mode});
+  for (const Right& r : rights)
+    keep(recorded(r), RightRecord{r.right, r.client, r.file, r.flavour, r.key, r.version2,
+                                  r.epoch_on_record, r.rights});
+  for (const auto& [key, record] : due)
+    if (!written_.contains(key) || !(written_[key] == record))
+      effects.push_back(Persist{{false, record}});
+  for (const auto& [key, record] : written_)
+    if (!due.contains(key)) effects.push_back(Persist{{true, record}});
+  written_ = std::move(due);
 }
 
 StateView Model::view() const {
@@ -61,90 +91,41 @@ StateView Model::view() const {
   shown.grace_until = grace ? grace_until : 0;
   shown.journal_failed = journal_failed;
   for (const Client& c : clients) {
-    auto its = [&](auto& each) { return each.client == c.client; };
-    auto count = [](std::size_t n) { return static_cast<std::uint32_t>(n); };
-    shown.clients.push_back(
-        {c.client, c.protocol, c.identity, c.address, c.label, c.lease_until, c.courtesy,
-         c.lost_state, c.callback_up, reclaiming(c), count(all(opens, its).size()),
-         count(all(locks, its).size()), count(all(rights, its).size()),
-         count(all(waiters, [&](auto& w) { return asker(w) == c.client; }).size())});
+    shown.clients.push_back(c);
+    ClientView& v = shown.clients.back();
+    v.reclaiming = on_roster(c);
+    v.opens = count(opens, of(c.client)), v.locks = count(locks, of(c.client));
+    v.rights = count(rights, of(c.client)), v.waiters = count(waiters, of(c.client));
   }
-  std::vector<FileId> files = deletes;
-  auto add = [&](const auto& list) {
-    for (const auto& each : list) files.push_back(each.file);
-  };
-  add(opens), add(locks), add(rights), add(grants);
-  for (const Waiter& w : waiters) files.insert(files.end(), w.files.begin(), w.files.end());
-  for (const AccessInFlight& access : accesses) files.push_back(access.touch.file);
-  auto lasts = [&](auto& each) { return each.until > now; };
-  add(all(bars, lasts)), add(all(backoffs, lasts));
-  std::sort(files.begin(), files.end());
-  files.erase(std::unique(files.begin(), files.end()), files.end());
-  for (FileId file : files) shown.files.push_back(view_of(file));
-  return shown;
-}
-
-FileView Model::view_of(FileId file) const {
-  static const char* const names[] = {"open", "lock", "test", "", "disposition"};
-  auto here = [&](auto& each) { return each.file == file; };
-  FileView shown;
-  shown.file = file;
-  shown.delete_pending = delete_pending(file);
-  for (const Open& o : all(opens, here))
-    shown.opens.push_back(
-        {o.open, o.client, o.owner, o.access, o.deny, o.attributes_only, o.right, o.recovered});
-  for (const Lock& l : all(locks, here))
-    shown.locks.push_back({l.client, l.open, l.owner, l.range, l.mode, l.recovered, l.since});
-  for (const Right& r : all(rights, here))
-    shown.rights.push_back({r.right, r.client, r.flavour, r.key, r.open, r.rights, r.breaking, r.to,
-                            r.required, r.deadline, r.epoch, r.recovered, r.since});
-  for (const Waiter& w : waiters) {
-    if (!among(w.files, file)) continue;
-    const Asked asked = reduce(w.request);
-    WaiterView v{asked.request,
-                 asked.client,
-                 {},
-                 asked.open,
-                 names[w.request.index()],
-                 {},
-                 w.queued(),
-                 w.for_breaks,
-                 w.for_locks,
-                 w.for_accesses,
-                 w.for_grace,
-                 w.told,
-                 w.since,
-                 w.until};
-    std::visit(
-        [&](const auto& e) {
-          if constexpr (requires { e.owner; }) v.owner = e.owner;
-          if constexpr (requires { e.element; }) v.element = e.element;
-          if constexpr (requires { e.target; }) v.what = name(e.target.operation);
-        },
-        w.request);
-    shown.waiters.push_back(v);
+  std::map<FileId, FileView> files;
+  for (const FileId file : deletes) files[file].delete_pending = true;
+  for (const Open& o : opens) files[o.file].opens.push_back(o);
+  for (const Lock& l : locks) files[l.file].locks.push_back(l);
+  for (const Right& r : rights) files[r.file].rights.push_back(r);
+  for (const PendingGrant& grant : grants) files[grant.file].grants.push_back(grant);
+  for (const Asked& w : waiters)
+    for (const FileId file : w.files) files[file].waiters.push_back(w);
+  for (const auto& [by, touch, removes_name] : accesses) {
+    auto& list = files[touch.file].accesses;
+    const Range range = by.access() ? by.access()->range : Range::whole();
+    if (!any(list, [&](auto& v) { return v.request == by.request; }))
+      list.push_back({by.request, by.client, touch.operation, range});
   }
-  for (const AccessInFlight& a : accesses)
-    if (a.touch.file == file &&
-        !any(shown.accesses, [&](auto& v) { return v.request == a.asked.request; }))
-      shown.accesses.push_back({a.asked.request, a.asked.client, a.touch.operation, a.range});
-  for (const PendingGrant& g : all(grants, here))
-    shown.grants.push_back({g.grant, g.client, g.owner, g.element});
-  for (const Bar& bar : all(bars, here))
-    if (bar.until > now) shown.bars.push_back(bar);
-  for (const Backoff& each : all(backoffs, here))
-    if (each.until > now) shown.no_delegation_until = each.until;
-  auto sort = [](auto& list, auto key) {
-    std::sort(list.begin(), list.end(), [&](auto& a, auto& b) { return key(a) < key(b); });
-  };
-  sort(shown.opens, [](auto& v) { return v.open; });
-  sort(shown.locks, [](auto& v) {
-    return std::tie(v.range, v.client, v.open, v.owner, v.mode, v.recovered, v.since);
-  });
-  sort(shown.rights, [](auto& v) { return v.right; });
-  sort(shown.accesses, [](auto& v) { return v.request; });
-  sort(shown.grants, [](auto& v) { return v.grant; });
-  std::sort(shown.bars.begin(), shown.bars.end());
+  for (const auto& [bar, until] : bars) {
+    const auto& [file, by, cause] = bar;
+    if (until > now) files[file].bars.push_back({by, cause, until});
+  }
+  for (const auto& [file, until] : no_delegation_until)
+    if (until > now) files[file].no_delegation_until = until;
+  for (auto& [id, file] : files) {
+    file.file = id;
+    std::ranges::sort(file.locks, {}, [](auto& l) {
+      return std::tie(l.range, l.client, l.open, l.owner, l.mode, l.recovered, l.since);
+    });
+    std::ranges::sort(file.accesses, {}, &AccessView::request);
+    std::ranges::sort(file.grants, {}, &GrantView::grant);
+    shown.files.push_back(file);
+  }
   return shown;
 }
 

@@ -13,13 +13,15 @@ namespace {
 
 using Thing = core::ConflictSeen::Thing;
 using Resolution = core::ConflictSeen::Resolution;
-using Trigger = core::ConflictSeen::Trigger;
 
 constexpr std::string_view kThings[] = {"nfs_lock",  "nfs_open", "nfs_delegation",
                                         "smb_lease", "smb_lock", "smb_open"};
 constexpr std::string_view kResolutions[] = {"denied", "break_initiated", "break_completed"};
-constexpr std::string_view kTriggers[] = {"read",   "write",  "lock", "open",
-                                          "remove", "rename", "other"};
+/// What the metrics call a cause.
+constexpr std::string_view kTriggers[] = {"open",   "open",   "open",  "open",  "open",
+                                          "read",   "write",  "lock",  "lock",  "lock",
+                                          "rename", "remove", "other", "other", "other"};
+static_assert(std::size(kTriggers) == core::kCauses);
 
 template <class Enum, std::size_t N>
 std::string_view name_in(const std::string_view (&names)[N], Enum value) {

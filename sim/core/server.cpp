@@ -22,10 +22,8 @@ std::uint64_t id_of(const Record& record) {
   return 0;
 }
 
-/// Records are compared as what they leave on disk, conflicts are for the log.
-bool outward(const Effect& effect) {
-  return !std::holds_alternative<Persist>(effect) && !std::holds_alternative<ConflictSeen>(effect);
-}
+/// Records are compared as what they leave on disk.
+bool outward(const Effect& effect) { return !std::holds_alternative<Persist>(effect); }
 
 std::vector<Change> changes_of(const Effects& effects) {
   std::vector<Change> changes;

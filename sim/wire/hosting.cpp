@@ -18,14 +18,11 @@ const Mark kJournalFailed{Mark::Kind::reachable, "wire", "the journal fails"};
 constexpr std::uint64_t kLookEvery = 16;
 
 /// Effects that leave. Records are compared as what they make of the state (ids of locks are each
-/// machine's own), metrics not at all.
+/// machine's own).
 core::Effects outward(const core::Effects& effects) {
   core::Effects kept;
   for (const core::Effect& effect : effects) {
-    if (!std::holds_alternative<core::Persist>(effect) &&
-        !std::holds_alternative<core::ConflictSeen>(effect)) {
-      kept.push_back(effect);
-    }
+    if (!std::holds_alternative<core::Persist>(effect)) kept.push_back(effect);
   }
   return kept;
 }

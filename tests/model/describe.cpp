@@ -53,9 +53,10 @@ const char* name(LeaveReason reason) {
 }
 const char* name(Cause cause) {
   constexpr const char* names[] = {
-      "open",   "open_for_write", "open_conflict",  "overwrite",       "read",
-      "write",  "lock_by_smb",    "lock_by_nfs",    "test_lock",       "rename",
-      "remove", "set_attributes", "get_attributes", "change_directory"};
+      "open",   "open_for_write", "open_security",  "open_conflict",  "overwrite",
+      "read",   "write",          "lock_by_smb",    "lock_by_nfs",    "test_lock",
+      "rename", "remove",         "set_attributes", "get_attributes", "change_directory"};
+  static_assert(std::size(names) == kCauses);
   return names[static_cast<int>(cause)];
 }
 std::string of(const Policy& p) {
@@ -223,13 +224,10 @@ struct EffectText {
     constexpr const char* things[] = {"nfs_lock",  "nfs_open", "delegation",
                                       "smb_lease", "smb_lock", "smb_open"};
     constexpr const char* ends[] = {"denied", "break_initiated", "break_completed"};
-    constexpr const char* triggers[] = {"read",   "write",  "lock", "open",
-                                        "remove", "rename", "other"};
     return std::string("ConflictSeen ") + std::string(core::name(e.initiator)) + " " + of(e.by) +
-           " " + triggers[static_cast<int>(e.trigger)] + " against " +
-           things[static_cast<int>(e.conflicting)] + " of " + of(e.with) + " on " + of(e.file) +
-           " " + ends[static_cast<int>(e.resolution)] + (e.handle_only ? " handle_only" : "") +
-           " " + time(e.duration);
+           " " + name(e.trigger) + " against " + things[static_cast<int>(e.conflicting)] + " of " +
+           of(e.with) + " on " + of(e.file) + " " + ends[static_cast<int>(e.resolution)] +
+           (e.handle_only ? " handle_only" : "") + " " + time(e.duration);
   }
   std::string operator()(const GraceEnded&) const { return "GraceEnded"; }
 };

@@ -78,8 +78,7 @@ std::string comparable(const Side::Journal& journal) {
 std::string outward(const Effects& effects) {
   std::string all;
   for (const Effect& effect : effects)
-    if (!std::holds_alternative<Persist>(effect) && !std::holds_alternative<ConflictSeen>(effect))
-      all += "    " + describe(effect) + "\n";
+    if (!std::holds_alternative<Persist>(effect)) all += "    " + describe(effect) + "\n";
   return all;
 }
 
