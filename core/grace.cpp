@@ -264,11 +264,14 @@ std::optional<Outcome> State::reclaim_lock(const LockRequested& event, File& fil
       return Outcome{};
     }
     const LockElement& asked = event.element;
+    stop_grants(file, owner, asked.range);
     file.locks.set(&file, {asked.range, 0, &owner, now, event.open, asked.mode, false}, next_lock,
                    changes);
   }
   lock_changed(file, changes, &owner);
   reply(event.request, Status::ok, {}, true);
+  if (is_nfs4(client.protocol)) use_up_turns(owner, file, event.element);
+  wake_own(owner, file, event.element.range);
   return granted();
 }
 

@@ -128,6 +128,7 @@ void expect_all_marks(const Marks& marks) {
                                          "effect NotifyLock",
                                          "effect Revoked",
                                          "effect Persist",
+                                         "effect ConflictSeen",
                                          "effect GraceEnded",
                                          "status ok",
                                          "status blocked",
