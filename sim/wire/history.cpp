@@ -144,7 +144,9 @@ WriteId History::read(const std::string& who, Cell cell, wire::ByteView content,
     if (against.empty()) legal.push_back(version);
   }
   if (legal.empty()) throw Failure(FailureKind::incoherence, where + against);
-  if (legal.size() == 1 && legal.front() != 0 && wide) {
+  // What a run that died meanwhile has shown may be gone with it.
+  const bool stays = crashed_at_ == 0 || since > crashed_at_;
+  if (legal.size() == 1 && legal.front() != 0 && wide && stays) {
     Write& seen = writes_.at(legal.front());
     seen.visible_at = std::min(seen.visible_at, now);
     seen.stored_at = std::min(seen.stored_at, now);

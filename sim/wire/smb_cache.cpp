@@ -135,6 +135,7 @@ Task<void> SmbClient::flush(CacheRef cache) {
     if (page.dirty != 0) dirty.push_back(cell);
   }
   for (const std::uint32_t cell : dirty) {
+    while (cache->sending.contains(cell)) co_await machine.sleep(kMillisecond);
     const auto page = cache->pages.find(cell);
     if (page == cache->pages.end() || page->second.dirty == 0) continue;
     const WriteId id = page->second.dirty;
@@ -142,7 +143,9 @@ Task<void> SmbClient::flush(CacheRef cache) {
     bool written = false;
     if (open) {
       const Bytes bytes = page->second.bytes;
+      cache->sending.insert(cell);
       written = co_await write_through(open, cell, bytes, id);
+      cache->sending.erase(cell);
     }
     const auto now = cache->pages.find(cell);
     if (now == cache->pages.end() || now->second.dirty != id) continue;
@@ -227,6 +230,16 @@ SmbClient::CacheRef SmbClient::cache_for(const std::string& file) {
     leases_[cache->key] = cache;
   }
   return cache;
+}
+
+/// The name has come to mean another file: what is open of the old one has no part in the lease.
+void SmbClient::leave_cache(const Cache& cache, std::uint64_t node) {
+  for (const OpenRef& open : opens_) {
+    if (open->cache.get() != &cache || open->node == node) continue;
+    open->cache = std::make_shared<Cache>();
+    open->cache->file = open->file;
+    open->cache->node = open->node;
+  }
 }
 
 /// The right is gone, and what was dirty under it.

@@ -219,6 +219,7 @@ Task<std::string> SmbClient::open(Deed deed, unsigned process) {
   opened->process = process;
   opened->handle = made.handle;
   opened->cache = cache;
+  leave_cache(*cache, opened->node);
   cache->node = opened->node;
   if (cache->key != 0) leases_[cache->key] = cache;
   opens_.push_back(opened);

@@ -8,6 +8,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -63,6 +64,7 @@ class SmbClient final : public Client {
     std::uint16_t epoch = 0;
     std::uint64_t generation = 0;  ///< what is read across a break is not kept
     std::map<std::uint32_t, Page> pages;
+    std::set<std::uint32_t> sending;  ///< a page is on its way once at a time
     std::deque<BreakNotice> breaks;
     bool breaking = false;
     Nanos broken_at = 0;   ///< since when, while it is breaking
@@ -113,6 +115,7 @@ class SmbClient final : public Client {
   OpenRef any_open(const Cache& cache) const;
   OpenRef open_to_write(const Cache& cache, std::uint32_t cell) const;
   CacheRef cache_for(const std::string& file);
+  void leave_cache(const Cache& cache, std::uint64_t node);
 
   const SmbHabits habits_;
   const Nanos break_timeout_;
