@@ -99,7 +99,8 @@ Task<void> SmbClient::answer(CacheRef cache, BreakNotice notice) {
     for (const OpenRef& open : opens) {
       if (open->cache != cache || !open->deferred || open->closed) continue;
       witness.marks.hit(kHandles);
-      co_await send_close(open);
+      co_await flush(cache);  // it may be the last one that can
+      if (!open->closed) co_await send_close(open);
     }
   }
   cache->rights = to;
