@@ -20,24 +20,31 @@ bool waits_for_disk(const Effect& effect) {
       effect);
 }
 
-/// The Unlocked that takes back what this request would add. Conversions of what the owner holds
-/// are not taken back: holding more than the client knows of is safe, less is not.
+/// The Unlocked that takes back what this request would add.
 std::optional<Unlocked> undo_of(const EventBody& body) {
   const auto* lock = std::get_if<LockRequested>(&body);
   if (!lock || !lock->more.empty()) return std::nullopt;
   return Unlocked{{}, lock->client, lock->open, lock->owner, lock->file, lock->element.range, {}};
 }
 
-bool added_exactly(const Effects& effects, Range range) {
-  std::size_t puts = 0;
+const LockRecord* lock_of(const Effect& effect) {
+  const auto* persist = std::get_if<Persist>(&effect);
+  return persist ? std::get_if<LockRecord>(&persist->change.record) : nullptr;
+}
+
+/// Whether all that the step did to its owner's locks is one new lock, just what `undo` names.
+bool added_exactly(const Effects& effects, const Unlocked& undo, std::uint64_t newest_lock) {
+  const LockRecord* added = nullptr;
   for (const Effect& effect : effects) {
-    const auto* persist = std::get_if<Persist>(&effect);
-    const auto* lock = persist ? std::get_if<LockRecord>(&persist->change.record) : nullptr;
-    if (!lock) continue;
-    if (persist->change.erase || lock->range != range) return false;
-    ++puts;
+    const LockRecord* lock = lock_of(effect);
+    if (!lock || lock->client != undo.client || lock->open != undo.open ||
+        lock->owner != undo.owner || lock->file != undo.file) {
+      continue;
+    }
+    if (added || std::get<Persist>(effect).change.erase) return false;
+    added = lock;
   }
-  return puts == 1;
+  return added && added->lock > newest_lock && added->range == undo.range;
 }
 
 }  // namespace
@@ -54,6 +61,8 @@ CoreCoordinator::~CoreCoordinator() {
 
 void CoreCoordinator::recover(const journal::Contents& contents, std::uint64_t epoch) {
   epoch_ = epoch;
+  newest_lock_ = epoch << 40;  // core/README.md: where this run's numbers start
+  newest_open_.value = epoch << 40;
   std::vector<Record> records;
   records.reserve(contents.size());
   for (const auto& [key, value] : contents) {
@@ -91,6 +100,7 @@ void CoreCoordinator::step(EventBody body) {
   effects_.clear();
   machine_.apply(event, effects_);
   if (watch_) watch_(event, effects_);
+  note_what_is_new();
   persist(effects_);
   // The notice of a break leaves before the reply of whoever caused it.
   std::uint64_t breaks = 0;
@@ -123,11 +133,25 @@ void CoreCoordinator::persist(Effects& effects) {
   ++last_batch_;
   if (barrier) barrier_ = last_batch_;
   journal_.append(last_batch_, std::move(records));
-  for (const Effect& effect : effects) {
+}
+
+/// Only what is wholly new can be taken back. What makes more of a lock or an open that its owner
+/// has is not: holding more than the client knows of is safe, less is not.
+void CoreCoordinator::note_what_is_new() {
+  const std::uint64_t before = newest_lock_;
+  for (const Effect& effect : effects_) {
     const auto* reply = std::get_if<Reply>(&effect);
     auto at = reply ? waiting_.find(reply->request) : waiting_.end();
-    if (at == waiting_.end() || !at->second.undo) continue;
-    if (!added_exactly(effects, at->second.undo->range)) at->second.undo.reset();
+    if (at == waiting_.end()) continue;
+    std::optional<Unlocked>& undo = at->second.undo;
+    if (undo && !added_exactly(effects_, *undo, before)) undo.reset();
+    const auto* open = std::get_if<OpenReply>(&reply->body);
+    if (!open) continue;
+    at->second.opened = open->open > newest_open_;
+    newest_open_ = std::max(newest_open_, open->open);
+  }
+  for (const Effect& effect : effects_) {
+    if (const auto* lock = lock_of(effect)) newest_lock_ = std::max(newest_lock_, lock->lock);
   }
 }
 
@@ -213,7 +237,8 @@ void CoreCoordinator::journal_failed() {
       continue;
     }
     auto at = waiting_.find(reply->request);
-    if (const auto* open = std::get_if<OpenReply>(&reply->body)) {
+    const auto* open = std::get_if<OpenReply>(&reply->body);
+    if (open && at != waiting_.end() && at->second.opened) {
       undone.emplace_back(OpenClosed{new_request(), open->open});
     } else if (at != waiting_.end() && at->second.undo) {
       at->second.undo->request = new_request();

@@ -70,6 +70,7 @@ class CoreCoordinator final : public wire::Coordinator {
   struct Waiting {
     wire::ReplySink* sink = nullptr;
     std::optional<core::Unlocked> undo;
+    bool opened = false;  ///< the answer is a new open
   };
   struct Held {
     std::uint64_t batch = 0;
@@ -77,6 +78,7 @@ class CoreCoordinator final : public wire::Coordinator {
   };
 
   void step(core::EventBody body);
+  void note_what_is_new();
   void persist(core::Effects& effects);
   std::uint64_t queue(core::Effect effect, std::uint64_t least);
   void deliver();
@@ -102,6 +104,9 @@ class CoreCoordinator final : public wire::Coordinator {
   std::uint64_t hurried_ = 0;  // the journal knows that somebody waits for these
   std::uint64_t durable_ = 0;
   std::uint64_t barrier_ = 0;
+
+  std::uint64_t newest_lock_ = 0;  // granted in this run
+  core::OpenId newest_open_;
 
   std::map<core::RequestId, Waiting> waiting_;
   std::map<core::ClientId, wire::ClientSink*> clients_;

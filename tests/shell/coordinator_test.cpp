@@ -106,6 +106,24 @@ TEST_F(CoordinatorTest, AGrantThatCannotBeMadeDurableFailsAndIsTakenBack) {
   EXPECT_EQ(again.reply->status, Status::ok);
 }
 
+TEST_F(CoordinatorTest, WhatWasHeldBeforeStaysWhenMoreOfItCannotBeMadeDurable) {
+  const ClientId host = client(Protocol::nlm, "host");
+  Sink part, whole;
+  LockRequested some = lock(host);
+  some.element.range = {4, 7};
+  coordinator.submit(some, some.request, part);
+  coordinator.durable(appended);
+  ASSERT_TRUE(part.reply);
+  const LockRequested all = lock(host);
+  coordinator.submit(all, all.request, whole);
+  coordinator.journal_failed();
+  ASSERT_TRUE(whole.reply);
+  EXPECT_EQ(whole.reply->status, Status::journal_failed);
+  const auto held = coordinator.machine().view({7, 0, 1}).locks;
+  ASSERT_EQ(held.size(), 1u);
+  EXPECT_TRUE(held[0].range.contains(some.element.range)) << "it was told that it has these";
+}
+
 TEST_F(CoordinatorTest, TheTimerIsAlwaysTheMachinesNextDeadline) {
   const ClientId smb = client(Protocol::smb, "guid");
   const ClientId host = client(Protocol::nlm, "host");
