@@ -27,6 +27,11 @@ std::optional<Unlocked> undo_of(const EventBody& body) {
   return Unlocked{{}, lock->client, lock->open, lock->owner, lock->file, lock->element.range, {}};
 }
 
+bool is_change(Operation operation) {
+  return operation != Operation::read && operation != Operation::get_attributes &&
+         operation != Operation::list_directory && operation != Operation::rename_ancestor;
+}
+
 const LockRecord* lock_of(const Effect& effect) {
   const auto* persist = std::get_if<Persist>(&effect);
   return persist ? std::get_if<LockRecord>(&persist->change.record) : nullptr;
@@ -80,7 +85,7 @@ void CoreCoordinator::recover(const journal::Contents& contents, std::uint64_t e
 
 void CoreCoordinator::submit(EventBody event, RequestId request, wire::ReplySink& sink) {
   if (stopped_) return sink.on_reply(Reply{request, Status::cancelled, false, {}});
-  waiting_[request] = {&sink, undo_of(event)};
+  waiting_[request] = {&sink, undo_of(event), false, changed_by(event)};
   step(std::move(event));
 }
 
@@ -101,6 +106,7 @@ void CoreCoordinator::step(EventBody body) {
   machine_.apply(event, effects_);
   if (watch_) watch_(event, effects_);
   note_what_is_new();
+  count_changes(event);
   persist(effects_);
   // The notice of a break leaves before the reply of whoever caused it.
   std::uint64_t breaks = 0;
@@ -133,6 +139,47 @@ void CoreCoordinator::persist(Effects& effects) {
   ++last_batch_;
   if (barrier) barrier_ = last_batch_;
   journal_.append(last_batch_, std::move(records));
+}
+
+std::uint16_t CoreCoordinator::slot_of(FileId file) {
+  const std::uint64_t mixed = (file.node ^ std::uint64_t{file.volume} << 32) * 0x9E3779B97F4A7C15u;
+  return static_cast<std::uint16_t>((mixed >> 32) % kSlots);
+}
+
+CoreCoordinator::Slots CoreCoordinator::changed_by(const EventBody& body) {
+  Slots slots;
+  auto add = [&](FileId file) {
+    const std::uint16_t slot = slot_of(file);
+    if (std::ranges::find(slots, slot) == slots.end()) slots.push_back(slot);
+  };
+  if (const auto* opening = std::get_if<OpenRequested>(&body)) {
+    if (opening->overwrite) add(opening->file);
+  } else if (const auto* access = std::get_if<AccessRequested>(&body)) {
+    if (is_change(access->target.operation)) add(access->target.file);
+    for (const Target& target : access->others) {
+      if (is_change(target.operation)) add(target.file);
+    }
+  }
+  return slots;
+}
+
+void CoreCoordinator::count_changes(const Event& event) {
+  if (const auto* ended = std::get_if<AccessEnded>(&event.body)) {
+    const auto done = changing_.extract(ended->request);
+    if (done.empty()) return;
+    for (const std::uint16_t slot : done.mapped()) --changes_[slot].in_flight;
+    return;
+  }
+  for (const Effect& effect : effects_) {
+    const auto* reply = std::get_if<Reply>(&effect);
+    auto at = reply && reply->status == Status::ok ? waiting_.find(reply->request) : waiting_.end();
+    if (at == waiting_.end() || at->second.changes.empty()) continue;
+    for (const std::uint16_t slot : at->second.changes) {
+      ++changes_[slot].started;
+      ++changes_[slot].in_flight;
+    }
+    changing_.emplace(reply->request, std::move(at->second.changes));
+  }
 }
 
 /// Only what is wholly new can be taken back. What makes more of a lock or an open that its owner

@@ -11,6 +11,8 @@
 // once; their effects leave after those that are being delivered.
 #pragma once
 
+#include <array>
+#include <boost/container/small_vector.hpp>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -49,6 +51,7 @@ class CoreCoordinator final : public wire::Coordinator {
   void report(core::EventBody event) override;
   void attach(core::ClientId client, wire::ClientSink& sink) override;
   void detach(core::ClientId client, wire::ClientSink& sink) override;
+  Changes changes(core::FileId file) const override { return changes_[slot_of(file)]; }
   bool in_grace() const override { return machine_.in_grace(); }
   std::uint64_t epoch() const override { return epoch_; }
 
@@ -66,11 +69,17 @@ class CoreCoordinator final : public wire::Coordinator {
   std::size_t outstanding() const { return waiting_.size(); }
 
  private:
+  static constexpr std::size_t kSlots = 4096;
+  using Slots = boost::container::small_vector<std::uint16_t, 4>;
+  static std::uint16_t slot_of(core::FileId file);
+  static Slots changed_by(const core::EventBody& body);
+
   /// Who waits for a reply, and how its grant is taken back if it cannot be made durable.
   struct Waiting {
     wire::ReplySink* sink = nullptr;
     std::optional<core::Unlocked> undo;
     bool opened = false;  ///< the answer is a new open
+    Slots changes;        ///< what it changes once it is let through
   };
   struct Held {
     std::uint64_t batch = 0;
@@ -79,6 +88,7 @@ class CoreCoordinator final : public wire::Coordinator {
 
   void step(core::EventBody body);
   void note_what_is_new();
+  void count_changes(const core::Event& event);
   void persist(core::Effects& effects);
   std::uint64_t queue(core::Effect effect, std::uint64_t least);
   void deliver();
@@ -107,6 +117,9 @@ class CoreCoordinator final : public wire::Coordinator {
 
   std::uint64_t newest_lock_ = 0;  // granted in this run
   core::OpenId newest_open_;
+
+  std::array<Changes, kSlots> changes_{};
+  std::map<core::RequestId, Slots> changing_;  // accesses in flight
 
   std::map<core::RequestId, Waiting> waiting_;
   std::map<core::ClientId, wire::ClientSink*> clients_;

@@ -62,6 +62,18 @@ class Coordinator {
   virtual void attach(core::ClientId client, ClientSink& sink) = 0;
   virtual void detach(core::ClientId client, ClientSink& sink) = 0;
 
+  /// How many changes of a file (content, attributes, entries) the core has let through, and how
+  /// many of them are in flight. Files share counters: there may be more than are meant, never
+  /// less.
+  struct Changes {
+    std::uint32_t started = 0, in_flight = 0;
+  };
+  /// Who keeps no count (tests) says that there are none.
+  virtual Changes changes(core::FileId file) const {
+    (void)file;
+    return {};
+  }
+
   /// Whether the server is in its grace period.
   virtual bool in_grace() const = 0;
   /// This server run's number: larger at every start (write verifiers, stateids).

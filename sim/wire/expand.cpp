@@ -155,8 +155,9 @@ class Author {
     const std::string who =
         std::string(1, static_cast<char>('A' + index)) + "." + number(1 + chance_.below(2)) + " ";
     const std::string file = chance_.one_in(4) ? "g" : "f";
-    const std::uint64_t dice = long_ && chance_.one_in(2) ? 70 + chance_.below(23)  // locks
-                                                          : chance_.below(100);
+    // A long run is about locks, on files that stay.
+    const std::uint64_t dice =
+        long_ && chance_.one_in(2) ? 70 + chance_.below(23) : chance_.below(long_ ? 97 : 100);
     if (dice < 20) {
       Words opens;
       opens << who << "opens " << file;
@@ -229,7 +230,7 @@ class Author {
   }
 
   const std::uint64_t seed_;
-  const bool long_;  ///< many steps, of which most are about locks
+  const bool long_;  ///< many steps, most of them about locks
   Random swarm_, chance_;
   std::set<std::string> faults_;
   std::vector<bool> smb_;

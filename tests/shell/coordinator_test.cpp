@@ -124,6 +124,31 @@ TEST_F(CoordinatorTest, WhatWasHeldBeforeStaysWhenMoreOfItCannotBeMadeDurable) {
   EXPECT_TRUE(held[0].range.contains(some.element.range)) << "it was told that it has these";
 }
 
+TEST_F(CoordinatorTest, ChangesOfAFileAreCountedFromTheAnswerToTheirEnd) {
+  const FileId file{7, 0, 1};
+  const ClientId one = client(Protocol::nfs3, "one"), two = client(Protocol::nfs3, "two");
+  const auto before = coordinator.changes(file);
+  EXPECT_EQ(before.in_flight, 0u);
+  auto access = [&](ClientId who, Operation operation) {
+    AccessRequested event;
+    event.request = coordinator.new_request();
+    event.client = who;
+    event.target = {file, operation};
+    Sink sink;
+    coordinator.submit(event, event.request, sink);
+    EXPECT_TRUE(sink.reply && sink.reply->status == Status::ok);
+    return event.request;
+  };
+  const RequestId first = access(one, Operation::write);
+  const RequestId second = access(two, Operation::write);
+  access(two, Operation::read);
+  EXPECT_EQ(coordinator.changes(file).in_flight, 2u);
+  coordinator.report(AccessEnded{first});
+  coordinator.report(AccessEnded{second});
+  EXPECT_EQ(coordinator.changes(file).in_flight, 0u);
+  EXPECT_EQ(coordinator.changes(file).started, before.started + 2);
+}
+
 TEST_F(CoordinatorTest, TheTimerIsAlwaysTheMachinesNextDeadline) {
   const ClientId smb = client(Protocol::smb, "guid");
   const ClientId host = client(Protocol::nlm, "host");

@@ -411,9 +411,9 @@ class LocksReader:
                       "families": families}, status)]
 
     def locker(self, client):
-        """The NLM client of the same host, if there is one."""
+        """The NLM client of the same host, if there is one: a restart may have forgotten earlier ones."""
         address = self.addresses.get(client)
-        return next((other for other, where in self.addresses.items()
+        return next((other for other, where in reversed(self.addresses.items())
                      if where == address and self.clients[other] == NLM), client)
 
     def decided(self, event):
@@ -468,6 +468,7 @@ def read(path):
                 for effect in effects:
                     if effect.get("request") == event["request"] and effect.get("body"):
                         clients[effect["body"]["client"]] = event["protocol"]
+                        addresses.pop(effect["body"]["client"], None)  # the latest stands last
                         addresses[effect["body"]["client"]] = event["address"]
             for name, view in views.items():
                 waits_beside = any(queue_of(other.view) for other in files.values() if other.file != name)

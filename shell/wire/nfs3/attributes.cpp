@@ -80,13 +80,10 @@ Task<Reply> setattr(Service& service, const rpc::CallContext& call) {
   if (rpc::get_bool(in)) change.guard = get_time(in);
   if (in.failed()) co_return Reply::garbage();
   const Subject file = co_await locate_writable(service, call, std::move(handle));
-  Wcc wcc;
   Status status = file.status;
   if (file.ok() && change.size) status = check_size(file, *change.size);
-  if (status != Status::ok) {
-    if (file.of) wcc.after = co_await attributes_of(file.of, file.node);
-    co_return reply_wcc(status, wcc);
-  }
+  Prior prior;
+  if (status != Status::ok) co_return reply_wcc(status, co_await wcc_of(service, file, prior));
 
   std::vector<core::Target> targets;
   if (change.size) targets.push_back({file.node->id(), Operation::set_size});
@@ -96,15 +93,16 @@ Task<Reply> setattr(Service& service, const rpc::CallContext& call) {
   const Gate gate = co_await enter(service, call, file.of, std::move(targets));
   status = gate.status;
   if (gate.ok()) {
-    wcc.before = co_await attributes_of(file.of, file.node);
-    if (change.guard && (!wcc.before || wcc.before->changed != *change.guard)) {
+    prior = co_await before_change(service, gate, file);
+    std::optional<files::Attributes> now = prior.attributes;
+    if (change.guard && !now) now = co_await attributes_of(file.of, file.node);
+    if (change.guard && (!now || now->changed != *change.guard)) {
       status = Status::not_sync;
     } else if (changes_anything(change)) {
       status = co_await apply(file, change);
     }
   }
-  wcc.after = co_await attributes_of(file.of, file.node);
-  co_return reply_wcc(status, wcc);
+  co_return reply_wcc(status, co_await wcc_of(service, file, prior));
 }
 
 namespace {

@@ -28,11 +28,9 @@ Task<Status> finish_attributes(Subject dir, files::NodeRef node, files::SetAttri
   co_return done ? Status::ok : status_of_errno(done.error().value());
 }
 
-Task<Reply> reply_created(Subject dir, Status status, files::NodeRef node,
-                          std::optional<files::Attributes> before) {
-  Wcc wcc;
-  wcc.before = before;
-  if (dir.of) wcc.after = co_await attributes_of(dir.of, dir.node);
+Task<Reply> reply_created(Service& service, Subject dir, Status status, files::NodeRef node,
+                          Prior prior) {
+  const Wcc wcc = co_await wcc_of(service, dir, prior);
   if (status != Status::ok) co_return reply_wcc(status, wcc);
   const std::optional<files::Attributes> attributes = co_await attributes_of(dir.of, node);
   BigWriter out = begin(Status::ok);
@@ -80,7 +78,7 @@ struct Made {
   Status status = Status::ok;
   bool again = false;  ///< the name appeared or went between question and effect
   files::NodeRef node;
-  std::optional<files::Attributes> before;  ///< of the directory
+  Prior before;  ///< of the directory
 };
 
 Task<Made> make_new(Service& service, const rpc::CallContext& call, const Subject& dir,
@@ -89,7 +87,7 @@ Task<Made> make_new(Service& service, const rpc::CallContext& call, const Subjec
   const Gate gate = co_await enter_directory(service, call, dir);
   made.status = gate.status;
   if (!gate.ok()) co_return made;
-  made.before = co_await attributes_of(dir.of, dir.node);
+  made.before = co_await before_change(service, gate, dir);
   files::CreateOptions options;
   options.exclusive = true;
   // Without a mode only the owner may use the file, until a SETATTR says more.
@@ -116,7 +114,8 @@ Task<Made> reuse(Service& service, const rpc::CallContext& call, const Subject& 
                  const files::Found& found, const CreateCall& what) {
   Made made;
   made.node = found.node;
-  made.before = co_await attributes_of(dir.of, dir.node);
+  const Gate no_gate;
+  made.before = co_await before_change(service, no_gate, dir);
   if (found.node->type() != files::FileType::regular) {
     made.status = Status::exist;
     co_return made;
@@ -176,7 +175,7 @@ Task<Reply> create(Service& service, const rpc::CallContext& call) {
       made.status = Status::jukebox;
     }
   }
-  co_return co_await reply_created(dir, made.status, made.node, made.before);
+  co_return co_await reply_created(service, dir, made.status, made.node, made.before);
 }
 
 }  // namespace lockstep::wire::nfs3

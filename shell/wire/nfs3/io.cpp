@@ -129,28 +129,25 @@ Task<Reply> write(Service& service, const rpc::CallContext& call) {
   if (status == Status::ok && (what.offset > kFileSizeMax || count > kFileSizeMax - what.offset)) {
     status = Status::fbig;
   }
-  Wcc wcc;
-  if (status != Status::ok) {
-    if (file.of) wcc.after = co_await attributes_of(file.of, file.node);
-    co_return reply_wcc(status, wcc);
-  }
+  Prior prior;
+  if (status != Status::ok) co_return reply_wcc(status, co_await wcc_of(service, file, prior));
   const files::Result<files::FileRef> open = co_await open_for(file, true);
   if (!open) {
-    wcc.after = co_await attributes_of(file.of, file.node);
-    co_return reply_wcc(status_of_errno(open.error().value()), wcc);
+    status = status_of_errno(open.error().value());
+    co_return reply_wcc(status, co_await wcc_of(service, file, prior));
   }
   const files::FileRef& opened = *open;
   const Gate gate = co_await enter_range(service, call, file, Operation::write, what.offset, count);
   status = gate.status;
   if (gate.ok()) {
-    wcc.before = co_await attributes_of(file.of, file.node);
+    prior = co_await before_change(service, gate, file);
     if (count > 0) {
       const files::Result<std::uint32_t> done =
           co_await opened->write(what.offset, what.data, what.stable != kUnstable);
       if (!done) status = status_of_errno(done.error().value());
     }
   }
-  wcc.after = co_await attributes_of(file.of, file.node);
+  const Wcc wcc = co_await wcc_of(service, file, prior);
   if (status != Status::ok) co_return reply_wcc(status, wcc);
   BigWriter out = begin(Status::ok);
   put_wcc(out, wcc);
@@ -169,14 +166,15 @@ Task<Reply> commit(Service& service, const rpc::CallContext& call) {
   in.u32();
   if (in.failed()) co_return Reply::garbage();
   const Subject file = co_await locate_writable(service, call, std::move(handle));
-  Wcc wcc;
+  const Gate no_gate;
+  Prior prior;
   Status status = check_regular(file);
   if (status == Status::ok) {
-    wcc.before = co_await attributes_of(file.of, file.node);
+    prior = co_await before_change(service, no_gate, file);
     const files::Result<void> done = co_await file.files().commit(file.node);
     if (!done) status = status_of_errno(done.error().value());
   }
-  if (file.of) wcc.after = co_await attributes_of(file.of, file.node);
+  const Wcc wcc = co_await wcc_of(service, file, prior);
   if (status != Status::ok) co_return reply_wcc(status, wcc);
   BigWriter out = begin(Status::ok);
   put_wcc(out, wcc);

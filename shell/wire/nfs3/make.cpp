@@ -37,7 +37,7 @@ Task<files::Result<files::Found>> make_on_disk(const Subject& dir, const NewEntr
 
 Task<Reply> make(Service& service, const rpc::CallContext& call, NewEntry entry) {
   const Subject dir = co_await locate_writable(service, call, std::move(entry.where.handle));
-  std::optional<files::Attributes> before;
+  Prior before;
   files::NodeRef node;
   Status status = check_new_entry(dir, entry.where.name);
   // Size is no attribute of any of these.
@@ -47,7 +47,7 @@ Task<Reply> make(Service& service, const rpc::CallContext& call, NewEntry entry)
     const Gate gate = co_await enter_directory(service, call, dir);
     status = gate.status;
     if (gate.ok()) {
-      before = co_await attributes_of(dir.of, dir.node);
+      before = co_await before_change(service, gate, dir);
       const files::Result<files::Found> made = co_await make_on_disk(dir, entry);
       if (made) {
         node = made->node;
@@ -57,7 +57,7 @@ Task<Reply> make(Service& service, const rpc::CallContext& call, NewEntry entry)
       }
     }
   }
-  co_return co_await reply_created(dir, status, node, before);
+  co_return co_await reply_created(service, dir, status, node, before);
 }
 
 }  // namespace

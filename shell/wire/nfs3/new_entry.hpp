@@ -16,8 +16,8 @@ Task<Status> finish_attributes(Subject dir, files::NodeRef node, files::SetAttri
                                bool mode_is_set);
 
 /// The reply: handle and attributes of the new object, wcc_data of its directory.
-Task<rpc::Reply> reply_created(Subject dir, Status status, files::NodeRef node,
-                               std::optional<files::Attributes> before);
+Task<rpc::Reply> reply_created(Service& service, Subject dir, Status status, files::NodeRef node,
+                               Prior prior);
 
 /// NOTDIR when the handle is none of a directory, or what is wrong with the name.
 Status check_new_entry(const Subject& dir, const std::string& name);

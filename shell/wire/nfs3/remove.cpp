@@ -16,7 +16,7 @@ namespace {
 struct Removed {
   Status status = Status::ok;
   bool again = false;
-  std::optional<files::Attributes> before;
+  Prior before;
 };
 
 Task<Removed> try_remove(Service& service, const rpc::CallContext& call, const Subject& dir,
@@ -39,7 +39,7 @@ Task<Removed> try_remove(Service& service, const rpc::CallContext& call, const S
   const Gate gate = co_await enter(service, call, dir.of, std::move(targets));
   removed.status = gate.status;
   if (!gate.ok()) co_return removed;
-  removed.before = co_await attributes_of(dir.of, dir.node);
+  removed.before = co_await before_change(service, gate, dir);
   files::Result<void> done;
   if (directory) {
     done = co_await dir.files().remove_directory(dir.who, dir.node, name);
@@ -75,10 +75,7 @@ Task<Reply> remove_entry(Service& service, const rpc::CallContext& call, bool di
       removed.status = Status::jukebox;
     }
   }
-  Wcc wcc;
-  wcc.before = removed.before;
-  if (dir.of) wcc.after = co_await attributes_of(dir.of, dir.node);
-  co_return reply_wcc(removed.status, wcc);
+  co_return reply_wcc(removed.status, co_await wcc_of(service, dir, removed.before));
 }
 
 }  // namespace

@@ -21,7 +21,7 @@ struct RenameCall {
 struct Renamed {
   Status status = Status::ok;
   bool again = false;
-  Wcc from, to;
+  Prior from, to;
 };
 
 std::vector<core::Target> rename_targets(const RenameCall& what, const files::NodeRef& source,
@@ -76,8 +76,8 @@ Task<Renamed> try_rename(Service& service, const rpc::CallContext& call, const R
       co_await enter(service, call, from.of, rename_targets(what, source->node, target));
   renamed.status = gate.status;
   if (!gate.ok()) co_return renamed;
-  renamed.from.before = co_await attributes_of(from.of, from.node);
-  renamed.to.before = co_await attributes_of(to.of, to.node);
+  renamed.from = co_await before_change(service, gate, from);
+  renamed.to = co_await before_change(service, gate, to);
   const files::Result<void> done = co_await from.files().rename(
       from.who, from.node, what.from.name, source->node, to.node, what.to.name, target);
   if (!done) {
@@ -124,11 +124,11 @@ Task<Reply> rename(Service& service, const rpc::CallContext& call) {
   }
   const Subject& from = what.from_dir;
   const Subject& to = what.to_dir;
-  if (from.of) renamed.from.after = co_await attributes_of(from.of, from.node);
-  if (to.of) renamed.to.after = co_await attributes_of(to.of, to.node);
+  const Wcc from_wcc = co_await wcc_of(service, from, renamed.from);
+  const Wcc to_wcc = co_await wcc_of(service, to, renamed.to);
   BigWriter out = begin(renamed.status);
-  put_wcc(out, renamed.from);
-  put_wcc(out, renamed.to);
+  put_wcc(out, from_wcc);
+  put_wcc(out, to_wcc);
   co_return Reply::done(std::move(out));
 }
 
@@ -146,7 +146,7 @@ Status check_link(const Subject& file, const Subject& dir, const std::string& na
 
 struct Linked {
   Status status = Status::ok;
-  std::optional<files::Attributes> before;
+  Prior before;
 };
 
 Task<Linked> try_link(Service& service, const rpc::CallContext& call, const Subject& file,
@@ -164,7 +164,7 @@ Task<Linked> try_link(Service& service, const rpc::CallContext& call, const Subj
   const Gate gate = co_await enter(service, call, dir.of, std::move(targets));
   linked.status = gate.status;
   if (!gate.ok()) co_return linked;
-  linked.before = co_await attributes_of(dir.of, dir.node);
+  linked.before = co_await before_change(service, gate, dir);
   const files::Result<void> done = co_await dir.files().link(dir.who, file.node, dir.node, name);
   if (!done) linked.status = status_of_errno(done.error().value());
   co_return linked;
@@ -186,9 +186,7 @@ Task<Reply> link(Service& service, const rpc::CallContext& call) {
   }
   std::optional<files::Attributes> attributes;
   if (file.of) attributes = co_await attributes_of(file.of, file.node);
-  Wcc wcc;
-  wcc.before = linked.before;
-  if (dir.of) wcc.after = co_await attributes_of(dir.of, dir.node);
+  const Wcc wcc = co_await wcc_of(service, dir, linked.before);
   BigWriter out = begin(linked.status);
   put_post_op(out, attributes);
   put_wcc(out, wcc);

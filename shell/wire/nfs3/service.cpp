@@ -106,6 +106,27 @@ Task<std::optional<files::Attributes>> attributes_of(ExportRef of, files::NodeRe
   co_return attributes;
 }
 
+Task<Prior> before_change(Service& service, const Gate& gate, const Subject& subject) {
+  Prior prior;
+  prior.file = subject.node->id();
+  const Coordinator::Changes changes = service.coordinator.changes(prior.file);
+  prior.changes = changes.started;
+  // Others may have been let through before, and not be done.
+  if (changes.in_flight > (gate.flight ? 1U : 0U)) co_return prior;
+  prior.attributes = co_await attributes_of(subject.of, subject.node);
+  co_return prior;
+}
+
+Task<Wcc> wcc_of(Service& service, const Subject& subject, const Prior& prior) {
+  Wcc wcc;
+  if (!subject.of) co_return wcc;
+  wcc.after = co_await attributes_of(subject.of, subject.node);
+  if (prior.attributes && service.coordinator.changes(prior.file).started == prior.changes) {
+    wcc.before = prior.attributes;
+  }
+  co_return wcc;
+}
+
 BigWriter begin(Status status) {
   BigWriter out = rpc::begin_reply();
   out.u32(static_cast<std::uint32_t>(status));

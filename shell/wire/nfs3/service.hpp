@@ -73,6 +73,19 @@ Task<Gate> enter(Service& service, const rpc::CallContext& call, ExportRef of,
 
 Task<std::optional<files::Attributes>> attributes_of(ExportRef of, files::NodeRef node);
 
+/// What a file was like before a change. A client takes the difference to the attributes after for
+/// its own doing (RFC 1813 2.6) and keeps what it has cached: so it is told only when nobody else
+/// changes the file between the two.
+struct Prior {
+  std::optional<files::Attributes> attributes;
+  core::FileId file;
+  std::uint32_t changes = 0;
+};
+/// `gate`: through which the change goes, if it has one that names this file.
+Task<Prior> before_change(Service& service, const Gate& gate, const Subject& subject);
+/// Both sides of a change that is done; without a file, nothing.
+Task<Wcc> wcc_of(Service& service, const Subject& subject, const Prior& prior);
+
 /// A reply that begins with the status.
 BigWriter begin(Status status);
 
