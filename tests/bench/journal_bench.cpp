@@ -3,14 +3,12 @@
 // and locks again as soon as its lock is granted. The second argument makes the disk slower by so
 // many microseconds a transaction. Locks a second over transactions a second is what sharing gains.
 #include <benchmark/benchmark.h>
-#include <stdlib.h>
 
 #include <algorithm>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <cstdlib>
-#include <filesystem>
 #include <memory>
 #include <string>
 #include <utility>
@@ -21,26 +19,11 @@
 #include "shell/journal/sqlite_store.hpp"
 #include "shell/net/clock.hpp"
 #include "shell/wire/task.hpp"
+#include "tests/shell/temporary_directory.hpp"
 
 namespace {
 
 using namespace lockstep;
-
-class Directory {
- public:
-  Directory() {
-    std::string name = std::filesystem::temp_directory_path() / "lockstep-bench-XXXXXX";
-    if (mkdtemp(name.data()) == nullptr) std::abort();
-    path = name;
-  }
-  ~Directory() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path, ignored);
-  }
-  Directory(const Directory&) = delete;
-  Directory& operator=(const Directory&) = delete;
-  std::filesystem::path path;
-};
 
 class World {
  public:
@@ -51,7 +34,7 @@ class World {
                       },
                       [this] { journal_->hurry(); }},
                      {}) {
-    auto store = journal::SqliteStore::open(directory_.path / "journal.sqlite");
+    auto store = journal::SqliteStore::open(directory_.path() / "journal.sqlite");
     if (!store) std::abort();
     const std::uint64_t epoch = (*store)->epoch();
     journal_ = std::make_unique<journal::GroupCommit>(
@@ -96,7 +79,7 @@ class World {
     }
   }
 
-  Directory directory_;
+  test::TemporaryDirectory directory_;
   boost::asio::io_context loop_{1};
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_{
       loop_.get_executor()};
