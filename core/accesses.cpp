@@ -68,12 +68,12 @@ Outcome State::attempt(const AccessRequested& event, Arrival) {
     if (target.operation == Operation::link && known->delete_pending) {
       return refuse(Status::delete_pending);
     }
-    const Open* other = deny_clash(*known, asker, target.operation, event.policy);
+    OpenInTheWay other = deny_clash(*known, asker, target.operation, event.policy);
     while (other && expired_holder(other->client)) {
       other = deny_clash(*known, asker, target.operation, event.policy);
     }
     if (!other) continue;
-    if (other->recovered && !event.reclaimed) return wait_for_grace(event.request, *client);
+    if (other.unclaimed && !event.reclaimed) return wait_for_grace(event.request, *client);
     const bool io = is_io(target.operation);
     const Cause cause =
         io ? Cause::open_conflict : *cause_of(target.operation, event.policy, client->protocol);

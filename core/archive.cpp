@@ -281,7 +281,7 @@ void Snapshot::restore(State& state) const {
     if (open.right) ++open.right->opens;
     state.count_open(open, true);
     for (const FileId& directory : open.ancestors) ++state.below[{directory, file.id}];
-    if (open.recovered) {
+    if (open.unclaimed()) {
       ++client.unclaimed;
       ++file.recovered;
     }

@@ -107,10 +107,6 @@ Outcome State::break_rights(const Asker& asker, std::span<const Need> needs) {
 
 namespace {
 
-bool clashes(Access access, Access deny, const Open& open) {
-  return access.meets(open.deny) || deny.meets(open.access);
-}
-
 bool any_counted(const std::array<std::uint32_t, 3>& counts, Access bits) {
   for (std::size_t bit = 0; bit < counts.size(); ++bit) {
     if (counts[bit] != 0 && (bits.bits() >> bit & 1) != 0) return true;
@@ -118,11 +114,16 @@ bool any_counted(const std::array<std::uint32_t, 3>& counts, Access bits) {
   return false;
 }
 
-}  // namespace
+/// The first open in the way is named; in grace one that is so only by what is unclaimed of it
+/// decides, wherever it stands. `denies(access, deny)` is the question about an open's modes.
+bool keep_looking(OpenInTheWay& first, const Open& open, bool grace, auto denies) {
+  const bool now = !open.recovered && denies(open.access, open.deny);
+  if (!now && !denies(open.whole_access(), open.whole_deny())) return true;
+  if (!first || !now) first = {&open, !now};
+  return grace && now;
+}
 
-namespace {
-
-/// The first lock in the way is named; in grace a recovered one decides, wherever it lies.
+/// The same for locks, which are recovered or not.
 bool keep_looking(const HeldLock*& first, const HeldLock& lock, const File& file) {
   if (!first || lock.recovered) first = &lock;
   return file.recovered > 0 && !lock.recovered;
@@ -130,21 +131,24 @@ bool keep_looking(const HeldLock*& first, const HeldLock& lock, const File& file
 
 }  // namespace
 
-const Open* State::share_clash(const File& file, Access access, Access deny,
-                               const Open* except) const {
-  if (!any_counted(file.denying, access) && !any_counted(file.accessing, deny)) return nullptr;
-  const Open* first = nullptr;
+OpenInTheWay State::share_clash(const File& file, Access access, Access deny,
+                                const Open* except) const {
+  OpenInTheWay first;
+  if (!any_counted(file.denying, access) && !any_counted(file.accessing, deny)) return first;
   for (const auto& [id, open] : file.opens) {
-    if (open == except || open->attributes_only || !clashes(access, deny, *open)) continue;
-    if (open->recovered || file.recovered == 0) return open;
-    if (!first) first = open;
+    if (open == except || open->attributes_only) continue;
+    const bool on = keep_looking(first, *open, grace, [&](Access its_access, Access its_deny) {
+      return access.meets(its_deny) || deny.meets(its_access);
+    });
+    if (!on) break;
   }
   return first;
 }
 
 /// An open whose deny mode forbids an operation that has no open of its own, or a removal.
-const Open* State::deny_clash(const File& file, const Asker& asker, Operation operation,
-                              const Policy& policy) const {
+OpenInTheWay State::deny_clash(const File& file, const Asker& asker, Operation operation,
+                               const Policy& policy) const {
+  OpenInTheWay first;
   const Protocol protocol = asker.client->protocol;
   Access wanted;
   bool any_open = false;
@@ -164,34 +168,29 @@ const Open* State::deny_clash(const File& file, const Asker& asker, Operation op
       any_open = protocol == Protocol::smb;
       break;
     case Operation::rename_source:
-      if (protocol != Protocol::smb) return nullptr;
+      if (protocol != Protocol::smb) return first;
       wanted = AccessBit::remove;
       break;
     default:
-      return nullptr;
+      return first;
   }
   const bool io = wanted != Access(AccessBit::remove);
-  if (io && asker.open) return nullptr;
-  if (!any_open && !any_counted(file.denying, wanted | Access(AccessBit::write))) return nullptr;
-  const Open* first = nullptr;
+  if (io && asker.open) return first;
+  if (!any_open && !any_counted(file.denying, wanted | Access(AccessBit::write))) return first;
   for (const auto& [id, open] : file.opens) {
     if (open == asker.open || (open->attributes_only && !any_open)) continue;
     const bool by_smb = open->client->protocol == Protocol::smb;
-    bool denied = open->deny.meets(wanted);
-    if (any_open) {
-      denied = true;
-    } else if (io) {
-      const bool binding = by_smb || protocol == Protocol::nfs3 ? policy.smb_deny_on_nfs_io : true;
-      denied = denied && binding;
-    } else if (by_smb) {
-      denied = denied && !(policy.unlink_while_open && is_nfs(protocol));
-    } else {
-      denied = is_nfs4(open->client->protocol) && open->deny.has(AccessBit::write) &&
-               operation != Operation::rename_source;
-    }
-    if (!denied) continue;
-    if (open->recovered || file.recovered == 0) return open;
-    if (!first) first = open;
+    auto denies = [&](Access, Access deny) {
+      if (any_open) return true;
+      if (io) {
+        const bool by_policy = by_smb || protocol == Protocol::nfs3;
+        return deny.meets(wanted) && (!by_policy || policy.smb_deny_on_nfs_io);
+      }
+      if (by_smb) return deny.meets(wanted) && !(policy.unlink_while_open && is_nfs(protocol));
+      return is_nfs4(open->client->protocol) && deny.has(AccessBit::write) &&
+             operation != Operation::rename_source;
+    };
+    if (!keep_looking(first, *open, grace, denies)) break;
   }
   return first;
 }

@@ -22,12 +22,9 @@ class Explainer {
     const Cause cause = cause_of(event);
     const bool shares = cause != Cause::open_security;
     if (!shares && !event.reads_security) return result_;
-    const Open* other =
-        shares ? state_.share_clash(*file, event.access, event.deny, nullptr) : nullptr;
-    if (other) {
-      result_.held_by.push_back(state_.holder_of(*other));
-      result_.status = Status::share_conflict;
-    }
+    const OpenInTheWay other =
+        shares ? state_.share_clash(*file, event.access, event.deny, nullptr) : OpenInTheWay{};
+    met(other);
     rights(file, other ? Cause::open_conflict : cause);
     return result_;
   }
@@ -43,10 +40,7 @@ class Explainer {
     auto look = [&](const Target& target) {
       const File* file = state_.find_file(target.file);
       if (!file) return;
-      if (const Open* other = state_.deny_clash(*file, asker_, target.operation, event.policy)) {
-        result_.held_by.push_back(state_.holder_of(*other));
-        result_.status = Status::share_conflict;
-      }
+      met(state_.deny_clash(*file, asker_, target.operation, event.policy));
       const auto cause = cause_of(target.operation, event.policy, client->protocol);
       if (cause) rights(file, *cause);
     };
@@ -88,6 +82,12 @@ class Explainer {
       asker_.own = known->second.right;
     }
     return client;
+  }
+
+  void met(const OpenInTheWay& other) {
+    if (!other) return;
+    result_.held_by.push_back(state_.holder_of(*other));
+    result_.status = other.unclaimed ? Status::grace : Status::share_conflict;
   }
 
   void rights(const File* file, Cause cause) {

@@ -95,7 +95,8 @@ struct Open {
   Access access, deny;
   /// NFSv4: the access and deny of each OPEN of the owner, for OPEN_DOWNGRADE.
   std::vector<std::pair<Access, Access>> asked;
-  /// What was on record at the restart: in grace it may be reclaimed in parts.
+  /// What was on record at the restart: until grace ends it may be reclaimed in parts, and what was
+  /// not yet is in the way of others as if it were.
   Access recorded_access, recorded_deny;
   Right* right = nullptr;
   std::vector<FileId> ancestors;
@@ -103,6 +104,20 @@ struct Open {
   bool recovered = false;
   bool reclaimed = false;
   bool on_record = false;
+
+  Access whole_access() const { return access | recorded_access; }
+  Access whole_deny() const { return deny | recorded_deny; }
+  bool unclaimed() const { return recovered || !recorded_access.empty() || !recorded_deny.empty(); }
+};
+
+/// An open in the way of a request: by what it is, or only by what it may still reclaim.
+struct OpenInTheWay {
+  const Open* open = nullptr;
+  bool unclaimed = false;
+
+  explicit operator bool() const { return open != nullptr; }
+  const Open* operator->() const { return open; }
+  const Open& operator*() const { return *open; }
 };
 
 /// What was let through and has not ended.

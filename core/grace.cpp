@@ -126,6 +126,19 @@ void State::claimed(Client& client, File& file) {
   --file.recovered;
 }
 
+/// An open is its client's again. Only NFSv4 has several OPENs in one, of which some may still
+/// come; a CREATE or a SHARE is the whole.
+void State::take_over(Open& open) {
+  if (!open.unclaimed()) return;
+  open.recovered = false;
+  if (is_nfs4(open.client->protocol) &&
+      (open.access != open.whole_access() || open.deny != open.whole_deny())) {
+    return;
+  }
+  open.recorded_access = open.recorded_deny = {};
+  claimed(*open.client, *open.file);
+}
+
 bool State::may_reclaim(const Client& client) const {
   return grace && client.on_record && !client.lost_state && !client.completed;
 }
@@ -166,8 +179,8 @@ Open* State::recovered_open(File& file, const Client& client, const OpenRequeste
                           ? open->right && event.wish.flavour == open->right->flavour &&
                                 event.wish.key == open->right->key
                           : open->owner == event.owner;
-    if (same && open->recorded_access.contains(event.access) &&
-        open->recorded_deny.contains(event.deny)) {
+    if (same && open->whole_access().contains(event.access) &&
+        open->whole_deny().contains(event.deny)) {
       return open;
     }
   }
@@ -195,8 +208,8 @@ Outcome State::reclaim_open(const OpenRequested& event, Client& client, File& fi
     set_rights(*right, normalised(right->flavour, right->rights & event.wish.rights));
   }
   // The open keeps its id, and so its ranges: they are given back one by one as they are asked for.
-  const Open* other = share_clash(file, event.access, event.deny, open);
-  if (other && !other->recovered) {
+  const OpenInTheWay other = share_clash(file, event.access, event.deny, open);
+  if (other && !other.unclaimed) {
     reply(event.request, Status::reclaim_conflict, holder_of(*other));
     return {};
   }
@@ -208,15 +221,13 @@ Outcome State::reclaim_open(const OpenRequested& event, Client& client, File& fi
   open->access = open->access | event.access;
   open->deny = open->deny | event.deny;
   open->asked.emplace_back(event.access, event.deny);
-  open->ancestors = event.ancestors;
-  for (const FileId& directory : open->ancestors) ++below[{directory, file.id}];
+  move_below(*open, event.ancestors);
+  take_over(*open);
   count_open(*open, true);
-  if (open->recovered) {
-    open->recovered = false;
-    claimed(client, file);
-  }
   open->reclaimed = true;
   put_open_record(*open);
+  const Need need{&file, cause_of(event)};
+  pass_bars(client, {&need, 1});
   OpenReply answer;
   answer.open = open->id;
   if (right) {
@@ -244,8 +255,9 @@ bool State::counted_already(const LockRequested& event, const LockOwner& owner) 
 std::optional<Outcome> State::reclaim_lock(const LockRequested& event, File& file,
                                            LockOwner& owner) {
   Client& client = clients.at(event.client);
+  const bool smb = client.protocol == Protocol::smb;
   LockChanges changes;
-  if (client.protocol == Protocol::smb) {
+  if (smb) {
     // SMB has no word for it: the equal range through a reclaimed open is the same lock.
     if (!grace || !event.more.empty() || !opens.at(event.open).reclaimed ||
         !file.locks.claim(&file, owner, event.element, changes)) {
@@ -269,6 +281,8 @@ std::optional<Outcome> State::reclaim_lock(const LockRequested& event, File& fil
                    changes);
   }
   lock_changed(file, changes, &owner);
+  const Need need{&file, smb ? Cause::lock_by_smb : Cause::lock_by_nfs};
+  pass_bars(client, {&need, 1});
   reply(event.request, Status::ok, {}, true);
   if (is_nfs4(client.protocol)) use_up_turns(owner, file, event.element);
   wake_own(owner, file, event.element.range);
@@ -295,10 +309,12 @@ void State::end_grace() {
   drop_unclaimed();
   roster_.clear();
   for (auto& [id, open] : opens) {
-    if (!open.reclaimed) continue;
-    const bool less = open.access != open.recorded_access || open.deny != open.recorded_deny;
+    if (!open.unclaimed()) continue;  // the rest of one that was reclaimed in part
+    count_open(open, false);
     open.recorded_access = open.recorded_deny = {};
-    if (less) put_open_record(open);
+    count_open(open, true);
+    claimed(*open.client, *open.file);
+    put_open_record(open);
   }
   for (auto& [id, client] : clients) {
     if (client.present) forgive(client);

@@ -13,8 +13,8 @@ OpenRecord record_of(const Open& open) {
           open.client->id,
           open.file->id,
           open.owner,
-          open.access | open.recorded_access,
-          open.deny | open.recorded_deny,
+          open.whole_access(),
+          open.whole_deny(),
           open.right ? open.right->id : RightId{}};
 }
 
@@ -82,12 +82,12 @@ Outcome State::attempt(const OpenRequested& event, Arrival) {
   } else if (cause != Cause::open_security) {
     const Open* replaced =
         client->protocol == Protocol::nlm ? open_of_owner(file, *client, event.owner) : nullptr;
-    const Open* other = share_clash(file, event.access, event.deny, replaced);
+    OpenInTheWay other = share_clash(file, event.access, event.deny, replaced);
     while (other && expired_holder(other->client)) {
       other = share_clash(file, event.access, event.deny, replaced);
     }
     const Need need{&file, other ? Cause::open_conflict : cause};
-    if (other && other->recovered) return wait_for_grace(event.request, *client);
+    if (other.unclaimed) return wait_for_grace(event.request, *client);
     Outcome outcome = break_rights(asker, {&need, 1});
     if (outcome.wait_for == WaitFor::grace) return wait_for_grace(event.request, *client);
     if (!outcome.done()) return outcome;
@@ -116,19 +116,12 @@ void State::grant_open(const OpenRequested& event, Client& client, File& file, c
     open = &add_open(file, client, OpenId{++next_open});
     open->owner = event.owner;
     open->attributes_only = event.attributes_only;
-    open->ancestors = event.ancestors;
-    for (const FileId& directory : open->ancestors) ++below[{directory, file.id}];
+    move_below(*open, event.ancestors);
   } else {
     count_open(*open, false);
     if (client.protocol == Protocol::nlm) {  // a SHARE replaces, an OPEN widens
       open->access = open->deny = {};
-      open->recorded_access = open->recorded_deny = {};  // also what could have been reclaimed
       open->asked.clear();
-    }
-    if (open->recovered) {
-      open->recovered = false;
-      open->recorded_access = open->recorded_deny = {};
-      claimed(client, file);
     }
   }
   // The right is judged against what others have: this open is counted after it.
@@ -136,6 +129,7 @@ void State::grant_open(const OpenRequested& event, Client& client, File& file, c
   open->access = open->access | event.access;
   open->deny = open->deny | event.deny;
   open->asked.emplace_back(event.access, event.deny);
+  take_over(*open);
   if (!open->right && right && !is_delegation(right->flavour)) {
     open->right = right;
     ++right->opens;
@@ -169,6 +163,16 @@ Open& State::add_open(File& file, Client& client, OpenId id) {
   return open;
 }
 
+/// The directories above an open, as its request names them.
+void State::move_below(Open& open, const std::vector<FileId>& ancestors) {
+  for (const FileId& directory : open.ancestors) {
+    const auto at = below.find({directory, open.file->id});
+    if (--at->second == 0) below.erase(at);
+  }
+  open.ancestors = ancestors;
+  for (const FileId& directory : open.ancestors) ++below[{directory, open.file->id}];
+}
+
 /// Takes an open's modes into the counts of its file and its right, or out of them.
 void State::count_open(Open& open, bool in) {
   if (open.attributes_only) return;
@@ -177,8 +181,8 @@ void State::count_open(Open& open, bool in) {
   move(file.data_opens);
   if (open.right) move(open.right->data_opens);
   for (std::size_t bit = 0; bit < file.accessing.size(); ++bit) {
-    if ((open.access.bits() >> bit & 1) != 0) move(file.accessing[bit]);
-    if ((open.deny.bits() >> bit & 1) != 0) move(file.denying[bit]);
+    if ((open.whole_access().bits() >> bit & 1) != 0) move(file.accessing[bit]);
+    if ((open.whole_deny().bits() >> bit & 1) != 0) move(file.denying[bit]);
   }
 }
 
@@ -236,11 +240,8 @@ void State::close(Open& open) {
     open.right = nullptr;
     if (--right->opens == 0) drop_right(*right);
   }
-  for (const FileId& directory : open.ancestors) {
-    auto at = below.find({directory, file.id});
-    if (at != below.end() && --at->second == 0) below.erase(at);
-  }
-  if (open.recovered) claimed(*open.client, file);
+  move_below(open, {});
+  if (open.unclaimed()) claimed(*open.client, file);
   if (open.client->protocol == Protocol::smb && --file.smb_opens == 0 && !file.removing) {
     file.delete_pending = false;  // a close that takes the name with it sets it again
   }

@@ -131,11 +131,11 @@ class State {
   const QueuedLock* clashing_waiter(const File& file, const LockOwner* owner, LockElement element,
                                     Arrival before, bool reserved_only) const;
   bool passes_queue(const File& file, const LockOwner& owner, LockElement element) const;
-  const Open* share_clash(const File& file, Access access, Access deny, const Open* except) const;
+  OpenInTheWay share_clash(const File& file, Access access, Access deny, const Open* except) const;
   const HeldLock* io_clash(const File& file, const Asker& asker,
                            const AccessRequested& request) const;
-  const Open* deny_clash(const File& file, const Asker& asker, Operation operation,
-                         const Policy& policy) const;
+  OpenInTheWay deny_clash(const File& file, const Asker& asker, Operation operation,
+                          const Policy& policy) const;
   const Open* open_below(const File& file, const Asker& asker, FileId directory) const;
   std::vector<Need> needs_of(const AccessRequested& request);
   Holder holder_of(const HeldLock& lock) const;
@@ -245,6 +245,7 @@ class State {
   void grant_open(const OpenRequested& event, Client& client, File& file, const Asker& asker);
   Open& add_open(File& file, Client& client, OpenId id);
   void count_open(Open& open, bool in);
+  void move_below(Open& open, const std::vector<FileId>& ancestors);
   void close(Open& open);
   void release_locks_of(Open& open);
   void put_open_record(Open& open);
@@ -314,6 +315,7 @@ class State {
   void restore(const OpenRecord& record);
   void restore(const LockRecord& record);
   static void claimed(Client& client, File& file);
+  static void take_over(Open& open);
   Outcome reclaim_open(const OpenRequested& event, Client& client, File& file);
   Open* recovered_open(File& file, const Client& client, const OpenRequested& event);
   Outcome wait_for_grace(RequestId request, const Client& client);

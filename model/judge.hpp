@@ -107,7 +107,8 @@ struct Judge : State {
   }
   bool on_roster(const Client& c) const {
     auto unclaimed = [&](auto& each) { return each.client == c.client && each.recovered; };
-    const bool any_left = any(opens, unclaimed) || any(locks, unclaimed) || any(rights, unclaimed);
+    auto partly = [&](auto& o) { return o.client == c.client && o.unclaimed(); };
+    const bool any_left = any(opens, partly) || any(locks, unclaimed) || any(rights, unclaimed);
     return c.roster && !c.complete && (any_left || c.protocol == Protocol::nfs41);
   }
   /// The open on record that this request takes over: named by NFSv4 and NLM as a reclaim, by SMB
@@ -121,8 +122,8 @@ struct Judge : State {
       const bool same_lease = a.key && r && r->flavour == e->wish.flavour && r->key == a.key;
       return o.client == a.client && o.file == a.file &&
              (a.by_smb() ? same_lease : o.owner == a.owner) &&
-             (o.recovered || (o.reclaimed && !a.by_smb())) && o.claim_access.contains(e->access) &&
-             o.claim_deny.contains(e->deny);
+             (o.recovered || (o.reclaimed && !a.by_smb())) && whole(o).access.contains(e->access) &&
+             whole(o).deny.contains(e->deny);
     });
   }
   /// An SMB LOCK by an open that was reclaimed: the equal recovered range is the same lock.
@@ -178,6 +179,10 @@ struct Judge : State {
   }
 
   // ---- 3. Deny modes
+  static Open whole(Open held) {  ///< with what may still be reclaimed of it
+    held.access = held.access | held.claim_access, held.deny = held.deny | held.claim_deny;
+    return held;
+  }
   bool denies(const Asked& a, const Touch& touch, const Open& held) {
     const Operation op = touch.operation;
     const bool of_smb = smb(held.client);
@@ -212,9 +217,9 @@ struct Judge : State {
       const auto met = first([&] {
         std::vector<Obstacle> all;
         for (const Open& o : opens)
-          if (denies(a, touch, o))
+          if (const bool is = denies(a, touch, o); is || denies(a, touch, whole(o)))
             all.push_back(
-                obstacle(Holder::Kind::open, {o.client, o.open, o.owner}, {}, o.recovered));
+                obstacle(Holder::Kind::open, {o.client, o.open, o.owner}, {}, o.recovered || !is));
         return all;
       });
       if (!met) continue;

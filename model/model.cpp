@@ -24,8 +24,7 @@ void Model::apply(const Event& event, Effects& effects) {
 
 void Model::recover(const std::vector<Record>& records, std::uint64_t epoch, Nanos at,
                     Effects& effects) {
-  now = at;
-  boot_.epoch = epoch;
+  now = at, boot_.epoch = epoch;
   client_counter = open_counter = right_counter = lock_counter = epoch << 40;
   Nanos promised = 0;
   for (const Record& each : records) {
@@ -45,9 +44,8 @@ void Model::recover(const std::vector<Record>& records, std::uint64_t epoch, Nan
       insert_lock({{l->client, l->open, l->owner, l->range, l->mode, true, now}, l->file, l->lock});
     } else if (const auto* r = std::get_if<RightRecord>(&each)) {
       Right back{{r->right, r->client, r->flavour, r->key, {}, r->rights, false, {}, {}}, r->file};
-      back.version2 = r->version2;
+      back.version2 = r->version2, back.since = now, back.recovered = true;
       back.epoch = back.epoch_on_record = r->epoch;
-      back.since = now, back.recovered = true;
       rights.push_back(back);
     }
   }
@@ -70,8 +68,8 @@ void Model::write_records(Effects& effects) {
     keep(c.on_record, ClientRecord{c.client, c.protocol, c.identity, c.address, c.label,
                                    c.host_state, c.lost_state});
   for (const Open& o : opens)  // the next crash may come before all of it is reclaimed
-    keep(recorded(o), OpenRecord{o.open, o.client, o.file, o.owner, o.access | o.claim_access,
-                                 o.deny | o.claim_deny, o.right});
+    keep(recorded(o),
+         OpenRecord{o.open, o.client, o.file, o.owner, whole(o).access, whole(o).deny, o.right});
   for (const Lock& l : locks)
     keep(recorded(l), LockRecord{l.lock, l.client, l.open, l.owner, l.file, l.range, l.mode});
   for (const Right& r : rights)
@@ -87,9 +85,8 @@ void Model::write_records(Effects& effects) {
 
 StateView Model::view() const {
   StateView shown;
-  shown.grace = grace;
+  shown.grace = grace, shown.journal_failed = journal_failed;
   shown.grace_until = grace ? grace_until : 0;
-  shown.journal_failed = journal_failed;
   for (const Client& c : clients) {
     shown.clients.push_back(c);
     ClientView& v = shown.clients.back();

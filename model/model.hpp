@@ -1,9 +1,6 @@
 // The machine once more, naive and obviously right: flat lists, linear scans, one function for each
 // thing that can happen. It is the oracle of `core`: same events in, same effects and view out.
-// Written from core/README.md; it shares with core only the words. Layers, each using those below:
-//   steps.hpp  one step: go or wait, what a request that goes does, deadlines, the end of grace
-//   judge.hpp  go, held, or break first
-//   state.hpp  the lists, what a request touches, and what changes them
+// It shares with core only the words. Layers: steps.hpp on judge.hpp on state.hpp.
 #pragma once
 
 #include "model/steps.hpp"
@@ -55,8 +52,7 @@ class Model : private Steps {
     // What it lost is off the record: what it gets from now on may be reclaimed.
     c->lost_state = c->lost_state && grace;
     if (c->lease == 0) return;
-    c->lease_until = now + c->lease;
-    c->courtesy = false;
+    c->lease_until = now + c->lease, c->courtesy = false;
   }
   void on(const ClientLeft& e) {
     if (!client(e.client)) return;
@@ -66,8 +62,8 @@ class Model : private Steps {
   void on(const HostRebooted& e) {
     for (Client& c : clients) {
       const bool at_address = !e.address.empty() && c.address == e.address;
-      if (c.protocol != Protocol::nlm || (c.identity != e.name && !at_address)) continue;
-      if (c.host_state == e.state) continue;
+      const bool changed = c.protocol == Protocol::nlm && c.host_state != e.state;
+      if (!changed || (c.identity != e.name && !at_address)) continue;
       c.host_state = e.state;
       drop_state(c.client);
     }

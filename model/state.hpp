@@ -31,6 +31,7 @@ struct Open : OpenView {
   std::vector<std::pair<Access, Access>> parts = {};  ///< the OPENs that make it up
   bool reclaimed = false;                             ///< was recovered
   std::vector<FileId> ancestors = {};
+  bool unclaimed() const { return recovered || !(claim_access | claim_deny).empty(); }
 };
 struct Lock : LockView {
   FileId file;

@@ -95,11 +95,12 @@ struct Steps : Judge {
     }
     Open& o = own_open(a) ? *own_open(a) : opens.back();
     if (o.recovered || replaces) o.access = o.deny = {}, o.parts.clear();
-    if (replaces && !a.again) o.claim_access = o.claim_deny = {};
     o.recovered = false;
     o.reclaimed = o.reclaimed || a.again;
     o.access = o.access | e.access;
     o.deny = o.deny | e.deny;
+    const bool comes_back = o.access == whole(o).access && o.deny == whole(o).deny;
+    if (comes_back || !is_nfs4(a.protocol)) o.claim_access = o.claim_deny = {};
     o.parts.push_back({e.access, e.deny});
     o.ancestors = e.ancestors;
     OpenReply body;

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
 
 namespace lockstep::core {
 namespace {
@@ -13,14 +14,39 @@ constexpr FileId kFile{1, 0, 1};
 class MachineTest : public ::testing::Test {
  protected:
   MachineTest() : machine(Limits{}) {
+    Effects effects;
     machine.recover({}, 1, now, effects);
-    effects.clear();
+    keep(effects);
   }
   Effects apply(EventBody body) {
     Effects out;
     machine.apply({now, std::move(body)}, out);
     EXPECT_EQ(machine.check_invariants(), std::nullopt);
+    keep(out);
     return out;
+  }
+  void keep(const Effects& out) {
+    for (const Effect& effect : out) {
+      const auto* persist = std::get_if<Persist>(&effect);
+      if (!persist) continue;
+      const Record& record = persist->change.record;
+      const std::string key = encode_key(record);
+      if (persist->change.erase) {
+        disk.erase(key);
+      } else {
+        disk.insert_or_assign(key, *decode_record(key, encode(record)));
+      }
+    }
+  }
+  /// The machine is gone; the next one knows what the disk holds.
+  void restart(const Limits& limits = {}) {
+    std::vector<Record> records;
+    for (const auto& [key, record] : disk) records.push_back(record);
+    Machine next_run{limits};
+    Effects out;
+    next_run.recover(records, 2, now, out);
+    machine = std::move(next_run);
+    keep(out);
   }
   RequestId next() { return RequestId{++requests}; }
   ClientId client(Protocol protocol, std::string name) {
@@ -53,6 +79,18 @@ class MachineTest : public ::testing::Test {
     event.wish.version2 = true;
     return event;
   }
+  OpenRequested nfs_open(ClientId who, Access access, Access deny,
+                         Reclaim reclaim = Reclaim::none) {
+    OpenRequested event;
+    event.request = next();
+    event.client = who;
+    event.owner = "owner";
+    event.file = kFile;
+    event.access = access;
+    event.deny = deny;
+    event.reclaim = reclaim;
+    return event;
+  }
   LockRequested nlm_lock(ClientId who, Range range, LockMode mode, Wait wait = Wait::none) {
     LockRequested event;
     event.request = next();
@@ -77,7 +115,7 @@ class MachineTest : public ::testing::Test {
   }
 
   Machine machine;
-  Effects effects;
+  std::map<std::string, Record> disk;
   Nanos now = kSecond;
   std::uint64_t requests = 0;
 };
@@ -174,17 +212,8 @@ TEST_F(MachineTest, DeadlockAcrossProtocolsIsRefused) {
 
 TEST_F(MachineTest, RecoveredLocksProtectAndAreGivenBack) {
   const ClientId nfs = client(Protocol::nlm, "host");
-  std::vector<Record> records;
-  for (const Effect& effect : apply(nlm_lock(nfs, {0, 9}, LockMode::exclusive))) {
-    if (const auto* persist = std::get_if<Persist>(&effect)) {
-      const Record& record = persist->change.record;
-      records.push_back(*decode_record(encode_key(record), encode(record)));
-    }
-  }
-  Machine next_run{Limits{}};
-  Effects out;
-  next_run.recover(records, 2, now, out);
-  machine = std::move(next_run);
+  apply(nlm_lock(nfs, {0, 9}, LockMode::exclusive));
+  restart();
   EXPECT_TRUE(machine.view().grace);
 
   const ClientId other = client(Protocol::nlm, "other");
@@ -194,10 +223,51 @@ TEST_F(MachineTest, RecoveredLocksProtectAndAreGivenBack) {
   EXPECT_EQ(reply(apply(wider)).status, Status::reclaim_bad);
   LockRequested same = nlm_lock(nfs, {0, 9}, LockMode::exclusive);
   same.reclaim = Reclaim::previous;
-  out = apply(same);
+  const Effects out = apply(same);
   EXPECT_EQ(reply(out).status, Status::ok);
   EXPECT_NE(find<GraceEnded>(out), nullptr) << "everybody on the roster is done";
   EXPECT_EQ(reply(apply(nlm_lock(other, {5, 5}, LockMode::shared))).status, Status::denied);
+}
+
+TEST_F(MachineTest, WhatIsNotYetReclaimedOfAnOpenProtects) {
+  const Access read{AccessBit::read}, write{AccessBit::write};
+  const ClientId holder = client(Protocol::nfs40, "holder");
+  apply(nfs_open(holder, read, {}));
+  apply(nfs_open(holder, write, write));  // its own deny mode is in the way of no earlier part
+
+  Limits limits;
+  limits.grace_scope = GraceScope::recorded;
+  restart(limits);
+  client(Protocol::nfs40, "holder");
+  const ClientId newcomer = client(Protocol::nfs40, "newcomer");
+  EXPECT_EQ(reply(apply(nfs_open(holder, read, {}, Reclaim::previous))).status, Status::ok);
+  EXPECT_EQ(reply(apply(nfs_open(newcomer, write, {}))).status, Status::grace);
+  const Effects out = apply(nfs_open(holder, write, write, Reclaim::previous));
+  EXPECT_EQ(reply(out).status, Status::ok);
+  EXPECT_NE(find<GraceEnded>(out), nullptr) << "now it has all back";
+  EXPECT_EQ(reply(apply(nfs_open(newcomer, write, {}))).status, Status::share_conflict);
+}
+
+TEST_F(MachineTest, ThePartOfAnOpenThatNobodyReclaimedIsGoneWithGrace) {
+  const Access read{AccessBit::read}, write{AccessBit::write};
+  const ClientId holder = client(Protocol::nfs40, "holder");
+  apply(nfs_open(holder, read, {}));
+  apply(nfs_open(holder, write, write));
+  Limits limits;
+  limits.grace_scope = GraceScope::recorded;
+  restart(limits);
+  client(Protocol::nfs40, "holder");
+  const ClientId newcomer = client(Protocol::nfs40, "newcomer");
+  EXPECT_EQ(find<GraceEnded>(apply(nfs_open(holder, read, {}, Reclaim::previous))), nullptr);
+  now += limits.grace;
+  EXPECT_NE(find<GraceEnded>(apply(Tick{})), nullptr);
+  EXPECT_EQ(reply(apply(nfs_open(newcomer, write, {}))).status, Status::ok);
+  for (const auto& [key, record] : disk) {
+    const auto* open = std::get_if<OpenRecord>(&record);
+    if (open && open->client == holder) {
+      EXPECT_EQ(open->access, read) << "and off the record";
+    }
+  }
 }
 
 TEST_F(MachineTest, ABreakEndsAfterTheWritesThatWereSentBeforeItsAcknowledgment) {
