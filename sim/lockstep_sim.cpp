@@ -108,7 +108,7 @@ int report(const Settings& settings, const std::string& title, const Script& scr
   return exit_code(shrunk.found.kind);
 }
 
-int run_one(Settings settings) {
+int run_one(const Settings& settings) {
   const Level& level = level_of(settings);
   const Script script = level.expand(settings.seed, options_of(settings));
   if (settings.print) {

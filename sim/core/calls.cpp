@@ -23,7 +23,7 @@ LeaseKey World::key_of(std::uint8_t file, std::uint8_t key) const {
 std::size_t World::submit(Op op) {
   Client& client = clients_[op.client];
   op.incarnation = client.incarnation;
-  ops_.push_back(std::move(op));
+  ops_.push_back(op);
   const std::size_t index = ops_.size() - 1;
   const Op& made = ops_.back();
   const bool own_affair = made.purpose == Op::Purpose::reclaim || made.kind == Op::Kind::arrive ||

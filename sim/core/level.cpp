@@ -23,6 +23,7 @@ class CoreLevel : public Level {
   }
   Outcome run(const Script& script, const Options& options) const override {
     std::vector<Step> steps;
+    steps.reserve(script.lines.size());
     for (const Line& line : script.lines) steps.push_back(parse_step(line));
     return run(steps, options);
   }

@@ -315,7 +315,7 @@ void World::give_back_grant(Client& client, const Op& op) {
     submit(undo);
     return;
   }
-  ops_.push_back(std::move(undo));
+  ops_.push_back(undo);
   client.when_here.insert(client.when_here.begin(), ops_.size() - 1);
 }
 

@@ -79,9 +79,13 @@ void World::notice_restart(Client& client) {
   client.outbox.clear();
   client.writing = {};
   client.lanes = {};
+  std::vector<Op> unanswered;
   for (std::size_t i = 0; i < ops_.size(); ++i) {
     Op& op = ops_[i];
     if (op.client != index_of(client) || op.done || op.incarnation != client.incarnation) continue;
+    // The new run may have heard what came as a datagram.
+    const bool heard = client.protocol == Protocol::nlm && op.purpose == Op::Purpose::reclaim;
+    if (heard && op.kind == Op::Kind::lock) unanswered.push_back(op);
     const bool void_close = client.smb() && op.kind == Op::Kind::close;  // its handle is gone
     ++op.tries;  // what was put off is not asked before everything is reclaimed
     if (op.purpose != Op::Purpose::application || void_close) {
@@ -93,6 +97,8 @@ void World::notice_restart(Client& client) {
     if (op.writes()) ++client.writing[op.file];
     client.when_here.push_back(i);
   }
+  client.presence = Presence::away;
+  for (const Op& op : unanswered) give_back_grant(client, op);
   client.reclaims = 0;
   if (was_there || !client.when_here.empty()) arrive(client);
 }

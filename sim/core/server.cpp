@@ -51,6 +51,7 @@ void Records::take(const Change& change) {
 
 std::vector<Record> Records::all() const {
   std::vector<Record> list;
+  list.reserve(records_.size());
   for (const auto& [key, record] : records_) list.push_back(record);
   return list;
 }

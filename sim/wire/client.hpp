@@ -82,6 +82,7 @@ inline wire::Task<void> attended(Witness& witness, wire::Task<void> task) {
   try {
     co_await std::move(task);
   } catch (const Crashed&) {
+    co_return;  // with its machine
   } catch (const Failure& failure) {
     witness.note(failure);
   }

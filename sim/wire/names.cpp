@@ -33,7 +33,9 @@ const Names::Change* Names::objection(const Changes& changes, bool there, Nanos 
   return against;
 }
 
-void Names::listed(const std::string& who, const std::set<std::string>& names, Nanos since) const {
+std::string Names::listed(const std::string& who, std::set<std::string> names, Nanos since) const {
+  names.erase(".");
+  names.erase("..");
   const auto wrong = [&](const std::string& name, const std::string& what) {
     throw Failure(FailureKind::incoherence, "DirCoherence: the listing of " + who +
                                                 " asked for at " + std::to_string(since / 1000) +
@@ -49,6 +51,9 @@ void Names::listed(const std::string& who, const std::set<std::string>& names, N
     wrong(name, (there ? "shows what " + against->who + " has taken away:"
                        : "lacks what " + against->who + " has made:"));
   }
+  std::string text = "sees";
+  for (const std::string& name : names) text += " " + name;
+  return text;
 }
 
 }  // namespace lockstep::sim::wired

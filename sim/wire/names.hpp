@@ -24,8 +24,9 @@ class Names {
   };
   /// Somebody asks for it. What is returned stays where it is.
   Change& begin(const std::string& who, const std::string& name, bool there, Nanos now);
-  /// Throws Failure when a name is there, or is not, that cannot be so.
-  void listed(const std::string& who, const std::set<std::string>& names, Nanos since) const;
+  /// Throws Failure when a name is there, or is not, that cannot be so. Else what the client saw,
+  /// for the story.
+  std::string listed(const std::string& who, std::set<std::string> names, Nanos since) const;
 
  private:
   using Changes = std::deque<Change>;

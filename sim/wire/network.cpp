@@ -21,7 +21,7 @@ void Network::unbind(const Address& at) { bound_.erase(at); }
 void Network::forget(std::uint64_t stream) { streams_.erase(stream); }
 
 void Network::connect(const std::string& from, const Address& to, net::Framing framing,
-                      std::shared_ptr<wire::Session> session, Connected done) {
+                      std::shared_ptr<wire::Session> session, const Connected& done) {
   const Address local{from, free_port()};
   auto stream = std::make_shared<Stream>(*this, ++last_stream_, local, to, framing);
   stream->begin();
@@ -49,7 +49,7 @@ void Network::connect(const std::string& from, const Address& to, net::Framing f
 
 // ---- Datagrams ----------------------------------------------------------------------------------
 
-void Network::datagram(const Address& from, const Address& to, Bytes payload) {
+void Network::datagram(const Address& from, const Address& to, const Bytes& payload) {
   const auto [at, fresh] =
       chances_.try_emplace(from.host + ">" + to.host, seed_, "udp " + from.host + ">" + to.host);
   if (muted_.contains(from.host)) return;

@@ -101,8 +101,8 @@ class Network {
   void unbind(const Address& at);
   /// `done` is called exactly once, later; null: refused, or nobody answered.
   void connect(const std::string& from, const Address& to, net::Framing framing,
-               std::shared_ptr<wire::Session> session, Connected done);
-  void datagram(const Address& from, const Address& to, Bytes payload);
+               std::shared_ptr<wire::Session> session, const Connected& done);
+  void datagram(const Address& from, const Address& to, const Bytes& payload);
   std::uint16_t free_port() {
     return last_port_ = ++last_port_ < kFirstFreePort ? kFirstFreePort : last_port_;
   }

@@ -228,7 +228,7 @@ Task<std::string> NfsClient::read(FileRef file, std::uint32_t cell) {
   co_return "sees " + std::to_string(id);
 }
 
-std::string NfsClient::write(FileRef file, std::uint32_t cell) {
+std::string NfsClient::write(const FileRef& file, std::uint32_t cell) {
   const auto known = file->pages.find(cell);
   // What it replaces was never told to be done.
   if (known != file->pages.end() && known->second.dirty != 0) {

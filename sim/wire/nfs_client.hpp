@@ -100,7 +100,7 @@ class NfsClient final : public Client {
   wire::Task<FileRef> look_up(std::string name, std::string* why);
   wire::Task<std::string> open(FileRef file);
   wire::Task<std::string> read(FileRef file, std::uint32_t cell);
-  std::string write(FileRef file, std::uint32_t cell);
+  std::string write(const FileRef& file, std::uint32_t cell);
   /// Nobody else flushes or cuts the file while it lives.
   class Flushing {
    public:

@@ -118,12 +118,7 @@ Task<std::string> NfsClient::list() {
     }
   }
   witness.marks.hit(kListed);
-  names.erase(".");
-  names.erase("..");
-  witness.names.listed(machine.name, names, asked);
-  std::string text = "sees";
-  for (const std::string& name : names) text += " " + name;
-  co_return text;
+  co_return witness.names.listed(machine.name, std::move(names), asked);
 }
 
 }  // namespace lockstep::sim::wired

@@ -8,7 +8,7 @@
 namespace lockstep::sim::wired {
 
 ServerNode::ServerNode(VirtualTime& time, Network& network, Disk& disk, Random& chance,
-                       std::shared_ptr<journal::MemoryMedium> medium,
+                       const std::shared_ptr<journal::MemoryMedium>& medium,
                        const ServerSettings& settings, std::uint64_t seed, Hooks hooks)
     : network_(network),
       disk_(disk),

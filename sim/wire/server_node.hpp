@@ -42,7 +42,7 @@ class ServerNode {
   };
 
   ServerNode(VirtualTime& time, Network& network, Disk& disk, Random& chance,
-             std::shared_ptr<journal::MemoryMedium> medium, const ServerSettings& settings,
+             const std::shared_ptr<journal::MemoryMedium>& medium, const ServerSettings& settings,
              std::uint64_t seed, Hooks hooks);
   ~ServerNode();
   ServerNode(const ServerNode&) = delete;

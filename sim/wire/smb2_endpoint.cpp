@@ -96,8 +96,8 @@ std::vector<Answer> Smb2Endpoint::decode(Bytes frame, std::string& error) {
 
 // ---- Set-up -------------------------------------------------------------------------------------
 
-Bytes Smb2Endpoint::negotiate_frame(Dialect wanted, std::vector<std::uint16_t> ciphers,
-                                    std::vector<std::uint16_t> signings) {
+Bytes Smb2Endpoint::negotiate_frame(Dialect wanted, const std::vector<std::uint16_t>& ciphers,
+                                    const std::vector<std::uint16_t>& signings) {
   std::vector<std::pair<std::uint16_t, Bytes>> contexts;
   if (wanted == Dialect::smb311) {
     contexts.emplace_back(kHashContext, hash_context());

@@ -62,8 +62,8 @@ class Smb2Endpoint {
   std::vector<Answer> decode(wire::Bytes frame, std::string& error);
 
   // ---- Set-up: what is sent is encoded here, what comes back is given to the next step.
-  wire::Bytes negotiate_frame(smb2::Dialect wanted, std::vector<std::uint16_t> ciphers,
-                              std::vector<std::uint16_t> signings);
+  wire::Bytes negotiate_frame(smb2::Dialect wanted, const std::vector<std::uint16_t>& ciphers,
+                              const std::vector<std::uint16_t>& signings);
   /// Takes over what the server chose; false: the answer is no NEGOTIATE response.
   bool on_negotiated(const Answer& answer);
   wire::Bytes setup_frame(wire::ByteView token, smb2::crypto::PreauthHash& hash,

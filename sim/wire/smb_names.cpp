@@ -109,12 +109,7 @@ Task<std::string> SmbClient::list() {
   answer = co_await session_.command(Command::close, close_body(made.handle));
   if (!whole) co_return how;
   witness.marks.hit(kListed);
-  names.erase(".");
-  names.erase("..");
-  witness.names.listed(machine.name, names, asked);
-  std::string text = "sees";
-  for (const std::string& name : names) text += " " + name;
-  co_return text;
+  co_return witness.names.listed(machine.name, std::move(names), asked);
 }
 
 }  // namespace lockstep::sim::wired

@@ -1,5 +1,6 @@
 #include "sim/wire/smb_session.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "sim/wire/server_node.hpp"
@@ -13,10 +14,13 @@ using wire::Task;
 namespace {
 
 constexpr Nanos kAgain = kSecond;
+constexpr Nanos kExpires = 60 * kSecond;
 constexpr std::uint16_t kCreditsAsked = 16;
 
 const Mark kReconnect{Mark::Kind::sometimes, "wire",
                       "an SMB client comes back on a new connection"};
+const Mark kExpired{Mark::Kind::sometimes, "wire",
+                    "an SMB client gives up a server that does not answer"};
 const Mark kInterim{Mark::Kind::sometimes, "wire", "an SMB request goes asynchronous"};
 
 /// Takes an entry out of a map when the scope ends, also by a crash.
@@ -54,7 +58,10 @@ SmbSession::SmbSession(Machine& machine, Witness& witness, const SmbHabits& habi
   for (std::uint8_t& byte : guid_.bytes) byte = static_cast<std::uint8_t>(chance_.below(256));
 }
 
-SmbSession::~SmbSession() { close(); }
+SmbSession::~SmbSession() {
+  if (stop_watching_) stop_watching_();
+  close();
+}
 
 void SmbSession::close() {
   if (incoming_) incoming_->detach();
@@ -184,8 +191,10 @@ Task<std::optional<Answer>> SmbSession::exchange(Bytes frame, std::uint64_t mess
   if (!end_ || !end_->open()) co_return std::nullopt;
   Pending pending(machine_);
   pending.started = std::move(started);
+  pending.sent = machine_.now();
   const Entry<decltype(pending_)> entry{pending_, message_id};
   pending_[message_id] = &pending;
+  watch();
   if (credits_ > 0) --credits_;
   end_->send(std::move(frame));
   Wakeup& wakeup = pending.wakeup;
@@ -257,6 +266,7 @@ void SmbSession::on_message(Bytes frame) {
     Pending& pending = *at->second;
     if (answer.status() == NtStatus::pending) {
       witness_.marks.hit(kInterim);
+      pending.interim = true;
       if (pending.started) pending.started->async_id = answer.header.async_id;
       continue;
     }
@@ -268,6 +278,27 @@ void SmbSession::on_message(Bytes frame) {
   for (const auto& [key, wakeup] : waiting) {
     if (for_credits_.contains(key)) wakeup->wake();
   }
+}
+
+/// One timer for all that is under way: it costs nothing while there are answers.
+void SmbSession::watch() {
+  if (stop_watching_) return;
+  stop_watching_ = machine_.clock.at(machine_.now() + kExpires, [this] {
+    stop_watching_ = nullptr;
+    look();
+  });
+}
+
+void SmbSession::look() {
+  const bool expired = std::ranges::any_of(pending_, [&](const auto& each) {
+    return !each.second->interim && each.second->sent + kExpires <= machine_.now();
+  });
+  if (!expired) return pending_.empty() ? void() : watch();
+  witness_.marks.hit(kExpired);
+  const std::shared_ptr<End> end = end_;
+  incoming_->detach();
+  on_closed();
+  if (end) end->close();
 }
 
 void SmbSession::on_closed() {

@@ -1,6 +1,7 @@
 // A client's SMB connection with one session and one tree: made again when it is lost. Commands
 // wait for credits (one is kept for acknowledgments), follow an interim response to the final one,
-// and end without an answer when the connection does.
+// and end without an answer when the connection does. Of a server that says nothing at all to a
+// request for a minute the client thinks no more (MS-SMB2 3.2.6.1).
 #pragma once
 
 #include <deque>
@@ -65,7 +66,8 @@ class SmbSession {
   struct Pending {
     explicit Pending(Machine& machine) : wakeup(machine) {}
     std::optional<Answer> answer;
-    bool lost = false;
+    bool lost = false, interim = false;
+    Nanos sent = 0;
     std::shared_ptr<Started> started;
     Wakeup wakeup;
   };
@@ -76,6 +78,8 @@ class SmbSession {
   void on_message(Bytes frame);
   void on_closed();
   void lose_pending();
+  void watch();
+  void look();
 
   Machine& machine_;
   Witness& witness_;
@@ -88,6 +92,7 @@ class SmbSession {
   std::shared_ptr<End> end_;
   std::map<std::uint64_t, Pending*> pending_;
   std::map<std::uint64_t, Wakeup*> for_credits_, for_ready_;
+  std::function<void()> stop_watching_;  ///< set while it watches
   std::uint64_t last_wait_ = 0;
   std::uint64_t credits_ = 0;
   std::uint64_t generation_ = 0;  ///< of the connection

@@ -39,9 +39,9 @@ Task<Status> set_size(Subject file, std::uint64_t size) {
   files::OpenMode mode;
   mode.write = true;
   mode.owner_override = true;
-  files::Result<files::FileRef> open = co_await file.files().open(file.who, file.node, mode);
+  const files::Result<files::FileRef> open = co_await file.files().open(file.who, file.node, mode);
   if (!open) co_return status_of_errno(open.error().value());
-  const files::FileRef opened = *open;
+  const files::FileRef& opened = *open;
   files::Result<void> done = co_await opened->truncate(size);
   // What is answered is on disk (RFC 1813 4.7: modifying operations are synchronous).
   if (done) done = co_await opened->sync();

@@ -9,7 +9,7 @@ import threading
 
 from . import smbcrypto as crypto
 from . import smbproto as proto
-from .rpc import read_exact
+from .rpc import hang_up, read_exact
 from .timeline import Lost, Pending, now
 
 
@@ -105,7 +105,8 @@ class SmbClient:
         self.sock = socket.create_connection((self.server, self.port), 5.0, (self.source, 0))
         self.sock.settimeout(None)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        threading.Thread(target=self._receive, args=(self.sock,), daemon=True).start()
+        self.reader = threading.Thread(target=self._receive, args=(self.sock,), daemon=True)
+        self.reader.start()
 
     def negotiate(self):
         body = proto.negotiate(self.dialects, self.guid, os.urandom(32), self.offered_signing)
@@ -189,16 +190,11 @@ class SmbClient:
     def close(self):
         """Ends the TCP connection in an orderly way, without LOGOFF."""
         if self.sock:
-            try:
-                self.sock.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-            self.sock.close()
+            hang_up(self.sock, self.reader)
 
     def cut(self):
         """Ends the TCP connection with a reset."""
-        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.close()
+        hang_up(self.sock, self.reader, reset=True)
 
     # Messages --------------------------------------------------------------------------------------
 

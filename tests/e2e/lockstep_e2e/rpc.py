@@ -70,6 +70,20 @@ def write_record(sock, data):
     sock.sendall(struct.pack(">I", 0x80000000 | len(data)) + data)
 
 
+def hang_up(sock, reader, reset=False):
+    """Ends a connection, in an orderly way or with a reset. Its descriptor goes only when its reader
+    is gone: between two reads it would read from whatever got the number next."""
+    if reset:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    try:
+        sock.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass
+    if reader is not threading.current_thread():
+        reader.join(10)
+    sock.close()
+
+
 class RpcClient:
     """Calls over one TCP connection; answers may come in any order."""
 
@@ -84,7 +98,8 @@ class RpcClient:
         self.waiting = {}
         self.xid = struct.unpack(">I", os.urandom(4))[0]
         self.closed = False
-        threading.Thread(target=self._receive, daemon=True).start()
+        self.reader = threading.Thread(target=self._receive, daemon=True)
+        self.reader.start()
 
     def start(self, procedure, arguments=b"", label="", decode=None, xid=None, credentials=None):
         """Sends a call and returns its Pending; `decode` turns the results into the answer."""
@@ -142,11 +157,10 @@ class RpcClient:
         pending.finish(answer, at)
 
     def close(self):
-        try:
-            self.sock.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
-        self.sock.close()
+        hang_up(self.sock, self.reader)
+
+    def cut(self):
+        hang_up(self.sock, self.reader, reset=True)
 
 
 def call_udp(address, port, program, version, procedure, arguments=b"", source="",
@@ -194,8 +208,10 @@ class RpcService:
         self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.udp.bind((address, self.port))
         self.connections = set()
-        threading.Thread(target=self._accept, daemon=True).start()
-        threading.Thread(target=self._datagrams, daemon=True).start()
+        self.readers = [(self.tcp, threading.Thread(target=self._accept, daemon=True)),
+                        (self.udp, threading.Thread(target=self._datagrams, daemon=True))]
+        for _, reader in self.readers:
+            reader.start()
 
     def answer(self, data, peer):
         reader = Unpacker(data)
@@ -255,9 +271,10 @@ class RpcService:
                 return
 
     def close(self):
-        for sock in [self.tcp, self.udp, *self.connections]:
+        for sock, reader in self.readers:
+            hang_up(sock, reader)
+        for sock in list(self.connections):
             try:
-                sock.shutdown(socket.SHUT_RDWR)
+                sock.shutdown(socket.SHUT_RDWR)  # its thread closes it
             except OSError:
                 pass
-            sock.close()

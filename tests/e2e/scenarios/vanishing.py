@@ -47,10 +47,6 @@ def raw_socket(world, port):
 
 def reset(sock):
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    try:
-        sock.shutdown(socket.SHUT_RDWR)  # a thread may be reading: close() alone would wait for it
-    except OSError:
-        pass
     sock.close()
 
 
@@ -84,7 +80,7 @@ def mid_nfs_write(world):
         body = head + client.credentials + Packer().u32(0).u32(0).bytes() + arguments.bytes()
         client.nfs.sock.sendall(struct.pack(">I", 0x80000000 | len(body) + 500_000) + body
                                 + b"z" * 200_000)
-        reset(client.nfs.sock)
+        client.nfs.cut()
     time.sleep(0.2)
     equal(world.contents(name), pattern(1000, 1), "half a write must not show")
     world.close()
@@ -107,7 +103,7 @@ def mid_listing(world):
         for _ in range(5):
             arguments = Packer().opaque(client.handle(world.folder)).u64(0).fixed(b"\0" * 8)
             client.start(16, arguments.u32(2048).bytes(), "READDIR", None)
-        reset(client.nfs.sock)
+        client.nfs.cut()
     equal(world.server.wait_counts(3, opens=0)["opens"], 0, "opens")
     world.close()
     settle(world, before)
@@ -152,7 +148,7 @@ def while_waiting(world):
     client = world.nfs()
     client.start_read(name, 0, 10)
     gone.cut()
-    reset(client.nfs.sock)
+    client.nfs.cut()
     eventually(lambda: world.server.counts()["waiters"] == 0, 3, "waiters of dead clients")
     notice = holder.wait_break(WOKEN)
     ok(holder.ack(notice), "the acknowledgment is still good")
