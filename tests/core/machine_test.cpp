@@ -1,124 +1,8 @@
 // The walk of the main cases through the one door, with the order of effects.
-#include "core/machine.hpp"
-
-#include <gtest/gtest.h>
-
-#include <algorithm>
-#include <map>
+#include "tests/core/machine_fixture.hpp"
 
 namespace lockstep::core {
 namespace {
-
-constexpr FileId kFile{1, 0, 1};
-
-class MachineTest : public ::testing::Test {
- protected:
-  MachineTest() : machine(Limits{}) {
-    Effects effects;
-    machine.recover({}, 1, now, effects);
-    keep(effects);
-  }
-  Effects apply(EventBody body) {
-    Effects out;
-    machine.apply({now, std::move(body)}, out);
-    EXPECT_EQ(machine.check_invariants(), std::nullopt);
-    keep(out);
-    return out;
-  }
-  void keep(const Effects& out) {
-    for (const Effect& effect : out) {
-      const auto* persist = std::get_if<Persist>(&effect);
-      if (!persist) continue;
-      const Record& record = persist->change.record;
-      const std::string key = encode_key(record);
-      if (persist->change.erase) {
-        disk.erase(key);
-      } else {
-        disk.insert_or_assign(key, *decode_record(key, encode(record)));
-      }
-    }
-  }
-  /// The machine is gone; the next one knows what the disk holds.
-  void restart(const Limits& limits = {}) {
-    std::vector<Record> records;
-    for (const auto& [key, record] : disk) records.push_back(record);
-    Machine next_run{limits};
-    Effects out;
-    next_run.recover(records, 2, now, out);
-    machine = std::move(next_run);
-    keep(out);
-  }
-  RequestId next() { return RequestId{++requests}; }
-  ClientId client(Protocol protocol, std::string name) {
-    ClientArrived event{next(), protocol, name, "10.0.0." + std::to_string(requests), name, 0};
-    return std::get<ClientReply>(reply(apply(event)).body).client;
-  }
-  static Reply reply(const Effects& out) {
-    for (const Effect& effect : out) {
-      if (const auto* found = std::get_if<Reply>(&effect)) return *found;
-    }
-    ADD_FAILURE() << "no reply";
-    return {};
-  }
-  template <class E>
-  static const E* find(const Effects& out) {
-    for (const Effect& effect : out) {
-      if (const auto* found = std::get_if<E>(&effect)) return found;
-    }
-    return nullptr;
-  }
-  OpenRequested smb_open(ClientId who, Rights wanted, std::uint8_t key = 1) {
-    OpenRequested event;
-    event.request = next();
-    event.client = who;
-    event.file = kFile;
-    event.access = {AccessBit::read, AccessBit::write};
-    event.wish.flavour = Flavour::lease;
-    event.wish.rights = wanted;
-    event.wish.key.bytes[0] = key;
-    event.wish.version2 = true;
-    return event;
-  }
-  OpenRequested nfs_open(ClientId who, Access access, Access deny,
-                         Reclaim reclaim = Reclaim::none) {
-    OpenRequested event;
-    event.request = next();
-    event.client = who;
-    event.owner = "owner";
-    event.file = kFile;
-    event.access = access;
-    event.deny = deny;
-    event.reclaim = reclaim;
-    return event;
-  }
-  LockRequested nlm_lock(ClientId who, Range range, LockMode mode, Wait wait = Wait::none) {
-    LockRequested event;
-    event.request = next();
-    event.client = who;
-    event.owner = "svid";
-    event.file = kFile;
-    event.element = {range, mode};
-    event.wait = wait;
-    return event;
-  }
-  LockRequested smb_lock(ClientId who, OpenId open, Range range, LockMode mode,
-                         Wait wait = Wait::none) {
-    LockRequested event = nlm_lock(who, range, mode, wait);
-    event.open = open;
-    event.owner.clear();
-    return event;
-  }
-  BreakAcknowledged ack(ClientId who, Rights rights, std::uint8_t key = 1) {
-    BreakAcknowledged event{next(), who, Flavour::lease, {}, {}, rights};
-    event.key.bytes[0] = key;
-    return event;
-  }
-
-  Machine machine;
-  std::map<std::string, Record> disk;
-  Nanos now = kSecond;
-  std::uint64_t requests = 0;
-};
 
 TEST_F(MachineTest, GrantIsPersistedBeforeItsReply) {
   const ClientId nfs = client(Protocol::nlm, "host");
@@ -232,41 +116,38 @@ TEST_F(MachineTest, RecoveredLocksProtectAndAreGivenBack) {
 TEST_F(MachineTest, WhatIsNotYetReclaimedOfAnOpenProtects) {
   const Access read{AccessBit::read}, write{AccessBit::write};
   const ClientId holder = client(Protocol::nfs40, "holder");
-  apply(nfs_open(holder, read, {}));
-  apply(nfs_open(holder, write, write));  // its own deny mode is in the way of no earlier part
+  apply(open(holder, read, {}, "owner"));
+  apply(open(holder, write, write, "owner"));  // its own deny mode is in the way of no earlier part
 
   Limits limits;
   limits.grace_scope = GraceScope::recorded;
   restart(limits);
   client(Protocol::nfs40, "holder");
   const ClientId newcomer = client(Protocol::nfs40, "newcomer");
-  EXPECT_EQ(reply(apply(nfs_open(holder, read, {}, Reclaim::previous))).status, Status::ok);
-  EXPECT_EQ(reply(apply(nfs_open(newcomer, write, {}))).status, Status::grace);
-  const Effects out = apply(nfs_open(holder, write, write, Reclaim::previous));
+  EXPECT_EQ(reply(apply(reclaimed(open(holder, read, {}, "owner")))).status, Status::ok);
+  EXPECT_EQ(reply(apply(open(newcomer, write, {}, "owner"))).status, Status::grace);
+  const Effects out = apply(reclaimed(open(holder, write, write, "owner")));
   EXPECT_EQ(reply(out).status, Status::ok);
   EXPECT_NE(find<GraceEnded>(out), nullptr) << "now it has all back";
-  EXPECT_EQ(reply(apply(nfs_open(newcomer, write, {}))).status, Status::share_conflict);
+  EXPECT_EQ(reply(apply(open(newcomer, write, {}, "owner"))).status, Status::share_conflict);
 }
 
 TEST_F(MachineTest, ThePartOfAnOpenThatNobodyReclaimedIsGoneWithGrace) {
   const Access read{AccessBit::read}, write{AccessBit::write};
   const ClientId holder = client(Protocol::nfs40, "holder");
-  apply(nfs_open(holder, read, {}));
-  apply(nfs_open(holder, write, write));
+  apply(open(holder, read, {}, "owner"));
+  apply(open(holder, write, write, "owner"));
   Limits limits;
   limits.grace_scope = GraceScope::recorded;
   restart(limits);
   client(Protocol::nfs40, "holder");
   const ClientId newcomer = client(Protocol::nfs40, "newcomer");
-  EXPECT_EQ(find<GraceEnded>(apply(nfs_open(holder, read, {}, Reclaim::previous))), nullptr);
+  EXPECT_EQ(find<GraceEnded>(apply(reclaimed(open(holder, read, {}, "owner")))), nullptr);
   now += limits.grace;
   EXPECT_NE(find<GraceEnded>(apply(Tick{})), nullptr);
-  EXPECT_EQ(reply(apply(nfs_open(newcomer, write, {}))).status, Status::ok);
-  for (const auto& [key, record] : disk) {
-    const auto* open = std::get_if<OpenRecord>(&record);
-    if (open && open->client == holder) {
-      EXPECT_EQ(open->access, read) << "and off the record";
-    }
+  EXPECT_EQ(reply(apply(open(newcomer, write, {}, "owner"))).status, Status::ok);
+  for (const OpenRecord& record : on_record<OpenRecord>()) {
+    if (record.client == holder) EXPECT_EQ(record.access, read) << "and off the record";
   }
 }
 
