@@ -134,9 +134,11 @@ Pair::Pair(const Scene& scene, Who who, Marks& marks)
 }
 
 void Pair::make_sides() {
+  Limits limits = limits_;
+  if (epoch_ % 2 == 1) limits.grace /= 2;  // what the run before promised is kept nonetheless
   std::vector<std::unique_ptr<Side>> fresh;
-  if (who_ != Who::core_alone) fresh.push_back(model_side(limits_));
-  if (who_ != Who::model_alone) fresh.push_back(core_side(limits_));
+  if (who_ != Who::core_alone) fresh.push_back(model_side(limits));
+  if (who_ != Who::model_alone) fresh.push_back(core_side(limits));
   for (std::size_t i = 0; i < sides_.size(); ++i) fresh[i]->durable = std::move(sides_[i]->durable);
   sides_ = std::move(fresh);
 }

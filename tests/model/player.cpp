@@ -107,7 +107,7 @@ std::optional<Player::Open> Player::some_open(const Command& command, ClientId i
 }
 
 Nanos Player::patience(const Actor& who, std::uint8_t dice) const {
-  if (dice % 8 == 7) return 0;
+  if (dice % 8 == 7) return dice % 16 == 7 ? 0 : stage_.now();  // it is over when it begins
   if (who.protocol == Protocol::smb || who.protocol == Protocol::nlm)
     return dice % 8 == 6 ? stage_.now() + kSecond : kNever;
   return stage_.now() + (dice % 2 + 1) * 500 * kMillisecond;

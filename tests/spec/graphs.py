@@ -43,15 +43,16 @@ def module_of(dump):
     return max((m for m in MODULES if dump.startswith("Dump" + m)), key=len)
 
 
-def explore(dump, jar, meta):
+def explore(dump, jar, meta, specs=SPECS):
     """TLC at work on a configuration: its transitions come out of stdout; meta is a folder for it."""
+    folder = os.path.join(specs, "dump")
     return subprocess.Popen(
         ["java", "-XX:+UseSerialGC", "-Xmx" + os.environ.get("TLC_MEMORY", "2g"),
-         f"-Djava.io.tmpdir={meta}", f"-DTLA-Library={SPECS}:{os.path.join(SPECS, 'mc')}", "-cp", jar,
+         f"-Djava.io.tmpdir={meta}", f"-DTLA-Library={specs}:{os.path.join(specs, 'mc')}", "-cp", jar,
          "tlc2.TLC", "-nowarning", "-metadir", meta, "-workers", "1",
-         "-config", os.path.join(DUMPS, dump + ".cfg"),
-         os.path.join(DUMPS, "Dump" + module_of(dump) + ".tla")],
-        cwd=DUMPS, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+         "-config", os.path.join(folder, dump + ".cfg"),
+         os.path.join(folder, "Dump" + module_of(dump) + ".tla")],
+        cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
 
 
 def stamp(dump):
