@@ -147,7 +147,9 @@ TEST_F(MachineTest, ThePartOfAnOpenThatNobodyReclaimedIsGoneWithGrace) {
   EXPECT_NE(find<GraceEnded>(apply(Tick{})), nullptr);
   EXPECT_EQ(reply(apply(open(newcomer, write, {}, "owner"))).status, Status::ok);
   for (const OpenRecord& record : on_record<OpenRecord>()) {
-    if (record.client == holder) EXPECT_EQ(record.access, read) << "and off the record";
+    if (record.client == holder) {
+      EXPECT_EQ(record.access, read) << "and off the record";
+    }
   }
 }
 
