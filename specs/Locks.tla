@@ -121,7 +121,7 @@ Granted(s, w) == [s.held EXCEPT ![w.owner] =
 
 (* What a refusal of this grant puts back: units newly held are released,  *)
 (* units that were shared are shared again.                                *)
-Undo(s, w) == {u \in [unit : Units(w), was : {"none", "shared"}] :
+Undo(s, w) == {u \in {[unit |-> n, was |-> k] : n \in Units(w), k \in {"none", "shared"}} :
                  KindAt(s.held[w.owner], u.unit) = u.was /\ u.was # w.kind}
 
 (* The client has shown that it knows better: no call about these bytes.   *)

@@ -118,7 +118,7 @@ InTheWay(s, q, cause, clash) ==
      /\ Cell(cause, Flavour[d], s.right[d]).how # "keep"
      /\ clash => "H" \in s.right[d]}
 
-RowFor(q, clash) == IF clash /\ IsOpen(q) THEN "open_conflict" ELSE CauseOf(q)
+RowFor(q, clash) == IF clash /\ (IsOpen(q) \/ q.what \in {"read", "write"}) THEN "open_conflict" ELSE CauseOf(q)
 
 (* A right whose break is out: the request waits for the end of that break *)
 (* unless what is left then does not trouble it.                           *)
@@ -137,19 +137,20 @@ LockedBy(s, q, n) ==
           ELSE {s.queue[j].client : j \in {j \in 1 .. n : s.queue[j].what = "lock"
                                                           /\ s.queue[j].client # q.client}})
 
-Judge(s, q, n) ==
-  LET clash == DenyClash(s, q)
-      cause == RowFor(q, clash)
+Judged(s, q, clash, locked) ==
+  LET cause == RowFor(q, clash)
       there == InTheWay(s, q, cause, clash)
       waits == {d \in there : MustWait(s, cause, d)}
-  IN  [begin   |-> {d \in there : s.brk[d] = None},
+  IN  [there   |-> there,
+       begin   |-> {d \in there : s.brk[d] = None},
        cause   |-> cause,
        waits   |-> waits,
        steps   |-> IF IsOpen(q) /\ IsSmb(q.client) THEN waits ELSE {},
        verdict |-> IF waits # {} THEN "break"
-                   ELSE IF clash THEN IF IsOpen(q) THEN "share_conflict" ELSE "file_open"
-                   ELSE IF q.what = "lock" /\ LockedBy(s, q, n) # {} THEN "locked"
+                   ELSE IF clash THEN IF q.what \in {"remove", "rename"} THEN "file_open" ELSE "share_conflict"
+                   ELSE IF locked THEN "locked"
                    ELSE "go"]
+Judge(s, q, n) == Judged(s, q, DenyClash(s, q), q.what = "lock" /\ LockedBy(s, q, n) # {})
 
 -----------------------------------------------------------------------------
 (* Breaks begin, all in one pass.  A notice takes the right at once.       *)

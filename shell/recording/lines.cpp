@@ -107,7 +107,8 @@ struct EventLine {
                                    {"created", e.created},
                                    {"wish", of(e.wish)},
                                    {"reclaim", of(e.reclaim)},
-                                   {"policy", of(e.policy)}});
+                                   {"policy", of(e.policy)},
+                                   {"patience", e.patience}});
   }
   Json operator()(const OpenDowngraded& e) const {
     return event("OpenDowngraded", {{"request", of(e.request)},
@@ -138,7 +139,8 @@ struct EventLine {
                                    {"more", of(e.more)},
                                    {"wait", of(e.wait)},
                                    {"reclaim", of(e.reclaim)},
-                                   {"policy", of(e.policy)}});
+                                   {"policy", of(e.policy)},
+                                   {"patience", e.patience}});
   }
   Json operator()(const Unlocked& e) const {
     return event("Unlocked", {{"request", of(e.request)},
@@ -165,7 +167,8 @@ struct EventLine {
                                 {"open", of(e.open)},
                                 {"owner", hex(e.owner)},
                                 {"file", of(e.file)},
-                                {"element", of(e.element)}});
+                                {"element", of(e.element)},
+                                {"patience", e.patience}});
   }
   Json operator()(const GrantAnswered& e) const {
     return event("GrantAnswered", {{"grant", of(e.grant)}, {"accepted", e.accepted}});
@@ -193,7 +196,8 @@ struct EventLine {
                                      {"target", of(e.target)},
                                      {"others", of(e.others)},
                                      {"range", of(e.range)},
-                                     {"policy", of(e.policy)}});
+                                     {"policy", of(e.policy)},
+                                     {"patience", e.patience}});
   }
   Json operator()(const AccessEnded& e) const {
     return event("AccessEnded", {{"request", of(e.request)}});
@@ -329,6 +333,7 @@ Json line_of(const ClientView& view) {
 }
 Json line_of(const Limits& limits) {
   return {{"waiters_per_file_max", limits.waiters_per_file_max},
+          {"bar", limits.bar},
           {"grace_scope", limits.grace_scope == GraceScope::all ? "all" : "recorded"}};
 }
 

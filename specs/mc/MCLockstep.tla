@@ -8,6 +8,9 @@ Kinds   == [c \in Clients |-> CASE c \in {"s", "t"} -> "lease" [] c = "v" -> "de
 MayAll  == [c \in Clients |-> {"read", "write"}]
 DenyNothing == [c \in Clients |-> {}]
 Few     == {{"R", "H"}, {"R", "W"}}
+(* Each client is one process, or one open.                                *)
+Itself  == [c \in Clients |-> c]
+Processes == Clients
 
 Probes ==
   /\ Probe(1, "P_NobodyWaitsForBreak", P_NobodyWaitsForBreak)
@@ -17,4 +20,6 @@ Probes ==
   /\ Probe(5, "P_NoGrace", P_NoGrace)
   /\ Probe(6, "P_NobodyReclaims", P_NobodyReclaims)
   /\ Probe(7, "P_NoSmbLock", P_NoSmbLock)
+  /\ Probe(8, "P_NobodyWaitsForGrace", P_NobodyWaitsForGrace)
+  /\ Probe(9, "P_NobodyWaitsForAccess", P_NobodyWaitsForAccess)
 =============================================================================

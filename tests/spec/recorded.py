@@ -1,111 +1,152 @@
-"""Recordings of the whole server (shell/recording) in the words of specs/trace/TraceLocks.
+"""Recordings of whole servers (shell/recording) in the words of specs/trace/TraceLockstep.
 
-A recording is what the core was told and what it did, step by step, with the files' views. Locks
-speaks of the byte ranges of one file; a trace is one file's part of a recording, until 500 requests of
-clients have been told. Whoever holds and waits for nothing may be called by another name from then on,
-so a few names are enough for any number of opens and processes. Ranges are counted in units between
+A recording is what the core was told and what it did, step by step, with the files' views. The
+specification speaks of one file; a trace is one file's part of a recording, until 500 events have been
+told, restarts among them. What has come to its end may be called by another name from then on, so a few
+names are enough for any number of clients, opens and processes. Ranges are counted in units between
 the offsets that occur.
 
-What Locks has no word for, and what becomes of it, stands in specs/README.md ("Traces").
+What the specification has no word for, and what becomes of it, stands in specs/README.md ("Traces").
 """
 import json
 from collections import Counter
 
-from recorded_rights import RightsReader
-
 LENGTH = 500
-VIEW_EVERY = 8
-NLM, SMB = "nlm", "smb"
-REPLIES = {"ok": "granted", "denied": "denied", "blocked": "blocked", "parked": "blocked",
-           "deadlock": "deadlock"}
-ENDS = {"ok": "granted", "cancelled": "cancelled", "closed": "closed", "deadlock": "deadlock"}
-ASIDE = {"Restarted", "GraceEnded", "Elsewhere"}  # not counted: lines that no client asked for
-TAKES_BACK = {"Unlocked", "LockCancelled", "RequestCancelled", "ClientLeft", "HostRebooted", "OpenClosed"}
-EMPTY = {"opens": [], "locks": [], "waiters": [], "grants": [], "rights": [], "accesses": []}
+VIEW_EVERY = 4
+LOOKED_AT = {"OpenRequested", "BreakAcknowledged"}  # after these always
+NEAR = 40  # so many lines before a restart: at one of these moments is what was on disk
+SMB = "smb"
+EMPTY = {"opens": [], "locks": [], "waiters": [], "grants": [], "rights": [], "accesses": [],
+         "delete_pending": False}
+WHOLE = (0, 2**64 - 1)
+MODES = {"r": "read", "w": "write", "d": "remove"}
+CAUSES = {"read": "read", "write": "write", "set_size": "write", "set_attributes": "set_attributes",
+          "get_attributes": "get_attributes", "remove": "remove", "rename_source": "rename",
+          "rename_target": "rename"}
+BYTES = {"read": "read", "write": "write", "set_size": "write"}
+# Answers that are about the request alone: nothing else changes, and the specification is not asked.
+ABOUT_REQUEST = {"unknown_client", "unknown_open", "bad_mode", "limit", "key_in_use"}
 
 
-class Line:
-    """One line of a trace: names are final, ranges are pairs of offsets still."""
-
-    def __init__(self, event, reply="ok", holder="", ended=()):
-        self.event, self.reply, self.holder, self.ended = event, reply, holder, list(ended)
-        self.held_up, self.stay, self.passing = set(), None, set()
-        self.elsewhere, self.view = False, None
+class Unsayable(Exception):
+    """Something happened to the file that the specification has no word for."""
 
 
 def span(thing):
     return thing["first"], thing["last"]
 
 
-def held_up(waiter):
-    return waiter["for_breaks"] or waiter["for_accesses"] or waiter["for_grace"]
+def modes(text):
+    return frozenset(MODES[letter] for letter in text if letter != "-")
 
 
-def queue_of(view):
-    return [w for w in view["waiters"] if w["what"] == "lock" and w["queued"]]
+def letters(rights):
+    return frozenset(rights.replace("-", ""))
 
 
-def beside(whole, ranges):
-    """What of a range lies in none of these (in order)."""
-    first, last = whole
-    for one, other in ranges:
-        if one <= last and first <= other:
-            if first < one:
-                yield first, one - 1
-            first = other + 1
-    if first <= last:
-        yield first, last
+def why(waiter):
+    return ("breaks" if waiter["for_breaks"] else "accesses" if waiter["for_accesses"]
+            else "grace" if waiter["for_grace"] else "ranges")
 
 
 class Names:
-    """Owners and clients by short names; an owner that has nothing gives its name back."""
+    """Short names. A holder is called by its host, an owner by its holder: s1, s1l2, s1l2_3; n1, n1_2."""
 
-    def __init__(self, clients):
-        self.clients, self.client_names, self.owners = clients, {}, {}
+    def __init__(self):
+        self.names = {}
 
-    def client(self, number):
-        if number not in self.client_names:
-            letter = {NLM: "n", SMB: "s"}.get(self.clients[number], "h")
-            taken = set(self.client_names.values())
-            self.client_names[number] = next(name for n in range(1, 1000)
-                                             for name in [f"{letter}{n}"] if name not in taken)
-        return self.client_names[number]
+    def get(self, key, prefix, between=""):
+        if key not in self.names:
+            taken = set(self.names.values())
+            self.names[key] = next(name for n in range(1, 10000)
+                                   for name in [f"{prefix}{between}{n}"] if name not in taken)
+        return self.names[key]
 
-    def key(self, client, open_, owner):
-        return (client, open_ if self.clients.get(client) == SMB else owner)
-
-    def owner(self, client, open_, owner):
-        key = self.key(client, open_, owner)
-        if key not in self.owners:
-            prefix, taken = self.client(client), set(self.owners.values())
-            self.owners[key] = next(name for n in range(1, 1000)
-                                    for name in [f"{prefix}_{n}"] if name not in taken)
-        return self.owners[key]
-
-    def of(self, thing):
-        return self.owner(thing["client"], thing["open"] if "open" in thing else 0, thing["owner"])
-
-    def keep(self, keys):
-        self.owners = {key: name for key, name in self.owners.items() if key in keys}
-        there = {client for client, _ in self.owners}
-        self.client_names = {c: name for c, name in self.client_names.items() if c in there}
+    def keep(self, live):
+        """Only these, and those that they are called by."""
+        live = set(live)
+        live |= {name.split("_")[0] for name in live}
+        hosts = {host_of(name) for name in live}
+        self.names = {key: name for key, name in self.names.items() if name in live or name in hosts}
 
 
-class LocksReader:
+def host_of(name):
+    name = name.split("_")[0]
+    for at, letter in enumerate(name):
+        if at and letter in "lo":
+            return name[:at]
+    return name
+
+
+class FileReader:
     """One file's part of a recording, as traces."""
 
-    def __init__(self, name, clients, addresses):
-        self.file, self.clients, self.addresses = name, clients, addresses
-        self.view, self.pending = EMPTY, {}
-        self.traces, self.lines, self.names, self.told = [], None, None, 0
-        self.events, self.spoken, self.unspoken = 0, 0, Counter()
+    def __init__(self, name, world):
+        self.file, self.world = name, world
+        self.view, self.asked = EMPTY, {}
+        self.lines, self.names, self.told = None, None, 0
+        self.flying, self.bars = {}, {}
+        self.grace = self.failed = False
+        self.traces, self.events, self.kinds, self.left_out = [], 0, Counter(), Counter()
+
+    # Names ---------------------------------------------------------------------------------------
+
+    def host(self, client):
+        if self.world.protocols.get(client) == SMB:
+            return self.names.get(("smb", client), "s")
+        return self.names.get(("nfs", self.world.addresses.get(client, client)), "n")
+
+    def holder_of_right(self, right):
+        if right["flavour"] == "lease":
+            return self.names.get(("lease", right["client"], right["key"]), self.host(right["client"]), "l")
+        return self.names.get(("oplock", right["open"]), self.host(right["client"]), "o")
+
+    def open_name(self, open_, view):
+        """Of an open that is there: it is called by the right that it stands under."""
+        if self.world.protocols.get(open_["client"]) != SMB:
+            return self.owner(open_["client"], 0, open_["owner"])
+        key = ("open", open_["open"])
+        if key not in self.names.names:
+            under = next((r for r in view["rights"] if r["right"] == open_["right"]), None)
+            holder = (self.holder_of_right(under) if under
+                      else self.names.get(("oplock", open_["open"]), self.host(open_["client"]), "o"))
+            self.names.get(key, holder, "_")
+        return self.names.names[key]
+
+    def owner(self, client, open_, owner):
+        if self.world.protocols.get(client) == SMB:
+            if ("open", open_) not in self.names.names:
+                raise Unsayable("an open that is not there")
+            return self.names.names["open", open_]
+        return self.names.get(("process", client, owner), self.host(client), "_")
+
+    def of(self, thing):
+        return self.owner(thing["client"], thing.get("open", 0), thing["owner"])
+
+    def forget(self):
+        view = self.view
+        live = {self.open_name(o, view) for o in view["opens"]}
+        live |= {self.holder_of_right(r) for r in view["rights"]}
+        live |= {self.of(t) for what in ("locks", "grants") for t in view[what]}
+        live |= {self.asked[w["request"]]["owner"] for w in view["waiters"]}
+        live |= set(self.flying.values()) | {host for host, _ in self.bars}
+        # A restart may find what was on record some moments ago.
+        self.recent = [*self.recent[1 - NEAR:], live]
+        self.names.keep(set().union(*self.recent))
 
     # Where traces begin and end ------------------------------------------------------------------
 
+    def quiet(self):
+        """The view is all of the state: nobody waits, nothing is under way."""
+        view = self.view
+        return not (view["waiters"] or view["grants"] or view["accesses"] or self.bars or view["delete_pending"]
+                    or any(r["breaking"] for r in view["rights"]))
+
     def begin(self):
-        """A trace begins where nobody waits: then the view is all of the state."""
-        self.names, self.told = Names(self.clients), 0
-        self.lines = [Line({"type": "Restarted", "held": self.held(self.view)})]
+        self.names, self.told, self.asked, self.flying, self.recent = Names(), 0, {}, {}, []
+        self.grace, self.failed = self.world.grace, self.world.failed
+        self.lines = [{**self.found(self.view), "grace": self.grace, "failed": self.failed,
+                       "unclaimed": self.unclaimed(self.view)}]
 
     def end(self):
         if self.told >= LENGTH:
@@ -113,367 +154,407 @@ class LocksReader:
         self.lines, self.names, self.told = None, None, 0
 
     def restart(self, view):
-        self.pending.clear()
-        self.view = view
-        if self.lines is not None:
-            self.lines.append(Line({"type": "Restarted", "held": self.held(view)}))
-            self.forget()
-
-    def forget(self):
-        keys = {self.names.key(t["client"], t.get("open", 0), t["owner"])
-                for what in ("locks", "grants") for t in self.view[what]}
-        keys |= {self.names.key(w["client"], w["open"], w["owner"]) for w in self.view["waiters"]}
-        keys |= {self.names.key(o["client"], o["open"], "") for o in self.view["opens"]}
-        self.names.keep(keys)
+        self.view, self.asked, self.flying, self.bars = view, {}, {}, {}
+        if self.lines is None:
+            return
+        self.grace, self.failed = self.world.grace, False
+        for line in self.lines[-NEAR:]:
+            line["near"] = True
+        self.lines.append({**self.found(view), "grace": self.grace})
+        self.kinds["Restarted"] += 1
+        self.forget()
 
     # Views ---------------------------------------------------------------------------------------
 
-    def held(self, view):
+    def tables(self, locks):
         tables = {}
-        for lock in view["locks"]:
-            table = tables.setdefault(self.names.of(lock), Counter())
+        for lock in locks:
+            table = tables.setdefault(self.of(lock), Counter())
             (first, last), kind = span(lock), lock["kind"]
             # What was reclaimed and what was not are shown apart.
-            beside_it = next(((r, k) for r, k in table if k == kind and r[1] + 1 == first), None)
-            if beside_it and self.clients[lock["client"]] != SMB:
-                del table[beside_it]
-                first = beside_it[0][0]
+            beside = next(((r, k) for r, k in table if k == kind and r[1] + 1 == first), None)
+            if beside and self.world.protocols[lock["client"]] != SMB:
+                del table[beside]
+                first = beside[0][0]
             table[(first, last), kind] += 1
-        return tables
+        return {(owner, ("lock", r, kind, n)) for owner, table in tables.items() for (r, kind), n in table.items()}
+
+    def found(self, view):
+        return {"found": {"opens": self.opens(view), "held": self.tables(view["locks"]), "right": self.rights(view)}}
+
+    def opens(self, view):
+        return {(self.open_name(o, view), ("mode", modes(o["access"]), modes(o["deny"]))) for o in view["opens"]}
+
+    def rights(self, view):
+        return {(self.holder_of_right(r), letters(r["rights"])) for r in view["rights"] if letters(r["rights"])}
+
+    def unclaimed(self, view):
+        return {"opens": {self.open_name(o, view) for o in view["opens"] if o["recovered"]},
+                "rights": {self.holder_of_right(r) for r in view["rights"] if r["recovered"]},
+                "locks": self.tables([lock for lock in view["locks"] if lock["recovered"]])}
 
     def shown(self, view):
-        return {"held": self.held(view),
-                "queue": [(self.names.of(w), *span(w["element"]), w["element"]["kind"], w["told"])
-                          for w in queue_of(view)],
-                "calls": [(self.names.of(g), *span(g["element"]), g["element"]["kind"])
-                          for g in view["grants"]]}
+        return {"held": self.tables(view["locks"]), "opens": self.opens(view), "right": self.rights(view),
+                "queue": [{"id": self.asked[w["request"]]["id"], "why": why(w)} for w in view["waiters"]],
+                "calls": {("call", self.of(g), span(g["element"]), g["element"]["kind"]) for g in view["grants"]},
+                "brk": {(self.holder_of_right(r), letters(r["breaking_to"]), letters(r["required"]))
+                        for r in view["rights"] if r["breaking"]},
+                "inflight": {("id", a["request"]) for a in view["accesses"]},
+                "unclaimed": self.unclaimed(view)}
 
     # One step of the recording -------------------------------------------------------------------
 
-    def step(self, event, effects, after, journal_failed, waits_beside):
+    def step(self, now, event, effects, after):
         self.events += 1
-        self.journal_failed, self.waits_beside = journal_failed, waits_beside
-        if self.lines is None and not queue_of(self.view) and not self.view["grants"]:
+        if self.lines is None and self.quiet():
             self.begin()
-        lines = [] if self.lines is None else self.translate(event, effects, after)
-        self.view = after
         if self.lines is None:
-            self.unspoken["while a trace waited for its beginning"] += 1
+            self.left_out["while a trace waited for its beginning"] += 1
+            self.view = after
             return
-        if lines is None:  # what it did cannot be said at all
+        try:
+            line, told = self.line(now, event, effects, after)
+        except Unsayable as reason:
+            self.left_out[str(reason)] += 1
+            self.view = after
             return self.end()
-        if not lines:
-            self.unspoken[event["type"]] += 1
-            return
-        self.spoken += 1
-        self.told += sum(line.event["type"] not in ASIDE for line in lines)
-        if len(self.lines) % VIEW_EVERY < len(lines) or self.told >= LENGTH:
-            lines[-1].view = self.shown(after)
-        self.lines += lines
+        self.view = after
+        if told:
+            self.told += 1
+            self.kinds[event["type"]] += 1
+        if line["events"]:
+            if len(self.lines) % VIEW_EVERY == 0 or self.told >= LENGTH or event["type"] in LOOKED_AT:
+                line["view"] = self.shown(after)
+            self.lines.append(line)
         self.forget()
         if self.told >= LENGTH:
             self.end()
 
-    def translate(self, event, effects, after):
-        self.effects, self.after = effects, after
-        queue, left = queue_of(self.view), {w["request"]: w for w in queue_of(after)}
-        main = self.main(event)
-        if main is None:
-            return None
-        # What happens in the step, by the place of its effect: the event itself, what was parked
-        # without a place in the queue and is decided now, the end of grace.
-        placed = [(-1, line) for line in main] + self.decided(event)
+    def line(self, now, event, effects, after):
+        """The line of a step, and whether the event itself is told in it."""
+        self.effects, self.after, self.now = effects, after, now
+        events, replies = self.passed(now), []
+        replies = [""] * len(events)
         over = next((at for at, e in enumerate(effects) if e["what"] == "grace_ended"), None)
-        before = {n for n, w in enumerate(queue, 1) if held_up(w)}
-        up = {n for n, w in enumerate(queue, 1) if w["request"] in left and held_up(left[w["request"]])}
-        ends = self.ends(event, queue)
-        freed = {n for n in before - up if queue[n - 1]["request"] in left}
-        if over is not None and (placed or queue or self.unclaimed()):
-            placed.append((over, Line({"type": "GraceEnded", "unclaimed": self.unclaimed()})))
-        if not placed and (ends or self.gone or freed or up - before):
-            placed = [(-1, Line({"type": "Elsewhere"}))]
-        placed.sort(key=lambda pair: pair[0])
-        lines = [line for _, line in placed]
-        ended_in = {}
-        for at, position, end in ends:
-            ended_in[position] = max((n for n, (start, _) in enumerate(placed) if start <= at), default=0)
-            if end:
-                lines[ended_in[position]].ended.append(end)
-        self.interface(lines, queue, before, up, ended_in, left.get(event.get("request")))
-        return lines
+        at, status, body = self.reply_to(event.get("request"))
+        ends_before = over is not None and (over < at if status else True)
+        if self.grace and (not self.world.grace and over is None or ends_before):
+            self.grace = False
+            events.append({"type": "GraceEnded"})
+            replies.append("")
+        if self.failed != self.world.failed and event["type"] != "JournalChanged":
+            self.failed = self.world.failed
+            events.append({"type": "JournalChanged", "failed": self.failed})
+            replies.append("")
+        main = getattr(self, "on_" + event["type"], self.not_known)(event, status, body)
+        for one, reply in main:
+            events.append(one)
+            replies.append(reply)
+        if not main and event["type"] not in ("Tick", "ClientArrived", "ClientRenewed"):
+            self.left_out[f"{event['type']} {status or ''}".strip()] += 1
+        if self.grace and over is not None:
+            self.grace = False
+            events.append({"type": "GraceEnded"})
+            replies.append("")
+        line = {"events": events, "replies": replies, "holder": self.holder(body), "near": False,
+                "said": self.said(event, effects)}
+        if not events and line["said"]:
+            raise Unsayable("others went on for a reason that is not on this file")
+        return line, bool(main)
 
-    def interface(self, lines, queue, before, up, ended_in, mine):
-        """Who is held up in each line of the step. Those who wait on are judged again in the order
-        of arrival: whoever goes is free in his line, whoever stays when the step is over."""
-        there, last = [n for n in range(1, len(queue) + 1) if n not in self.gone], len(lines) - 1
-        breaking = {r["client"] for r in self.after["rights"] if r["breaking"]}
-        passing = {name for (client, _), name in self.names.owners.items() if client in breaking}
-        mine = mine if mine and lines and lines[0].reply == "blocked" else None
-        for number, line in enumerate(lines):
-            line.passing = passing
-            if queue or mine and number:
-                line.stay = [there.index(n) + 1 for n in there] if number else list(there)
-                line.held_up = {n if number == 0 else there.index(n) + 1 for n in there
-                                if ended_in.get(n, last + 1) > number
-                                and n in (up if number == last and n not in ended_in else before)}
-                if mine and number:
-                    line.stay.append(len(there) + 1)
-                    line.held_up |= {len(there) + 1} if held_up(mine) else set()
-            there = [n for n in there if ended_in.get(n) != number]
-
-    def unclaimed(self):
-        """What was recovered and is held no more: parts of ranges, for parts may be reclaimed."""
-        rows = set()
-        for lock in self.view["locks"]:
-            if lock["recovered"]:
-                mine = sorted(span(l) for l in self.after["locks"]
-                              if (l["client"], l["open"], l["owner"])
-                              == (lock["client"], lock["open"], lock["owner"]))
-                rows |= {(self.names.of(lock), *part, lock["kind"]) for part in beside(span(lock), mine)}
-        return sorted(rows)
+    def passed(self, now):
+        """The deadlines that have passed, in their order."""
+        due = [(r["deadline"], 0, r["right"], {"type": "BreakTimedOut", "client": self.holder_of_right(r)})
+               for r in self.view["rights"] if r["breaking"] and r["deadline"] <= now]
+        for waiter in self.view["waiters"]:
+            asked = self.asked[waiter["request"]]
+            if asked["until"] <= now and not asked.get("wait"):
+                due.append((asked["until"], 1, waiter["request"],
+                            {"type": "PatienceEnded", "owner": asked["owner"], "id": asked["id"]}))
+        for (host, cause), until in list(self.bars.items()):
+            if until <= now:
+                del self.bars[host, cause]
+                due.append((until, -1, 0, {"type": "BarsLifted", "bars": {("bar", host, cause)}}))
+        return [one for *_, one in sorted(due, key=lambda item: item[:3])]
 
     def reply_to(self, request):
         for at, effect in enumerate(self.effects):
-            if effect["what"] in ("reply", "parked") and effect["request"] == request:
+            if effect["what"] in ("reply", "parked") and request and effect["request"] == request:
                 return at, effect.get("status", "parked"), effect.get("body")
         return 0, None, None
 
-    def ends(self, event, queue):
-        """(place among the effects, position, who ended how or None) of waiters that leave as Locks
-        knows; fills in who is `gone` and who was `granted`."""
-        self.gone, self.granted, ended = set(), set(), []
-        waiting = {w["request"]: (i + 1, w) for i, w in enumerate(queue)}
-        left = {w["request"] for w in queue_of(self.after)}
-        heard = set()
-        for at, effect in enumerate(self.effects):
-            request = effect.get("grant") if effect["what"] == "granted" else effect.get("request")
-            if request not in waiting or effect["what"] not in ("granted", "reply"):
-                continue
-            position, waiter = waiting[request]
-            heard.add(request)
-            how = ENDS.get(effect.get("status", "ok"))
-            if how is None or how == "deadlock" and self.waits_beside:
-                self.gone.add(position)
-                self.unspoken["a waiter's " + effect["status"]] += 1
-            else:
-                if how == "granted":
-                    self.granted.add(position)
-                ended.append((at, position, (self.names.of(waiter), *span(waiter["element"]),
-                                             waiter["element"]["kind"], how)))
-        # A host had its reply: its waiters are dropped without a word.
-        silent = [(position, w) for request, (position, w) in waiting.items() if request not in heard | left]
-        if silent and (self.journal_failed or self.waits_beside and event["type"] not in TAKES_BACK):
-            self.gone |= {position for position, _ in silent}
-        else:
-            ended += [(-1, position, None) for position, _ in silent]
-        return ended
+    def holder(self, body):
+        return self.of(body) if body and body.get("thing") in ("lock", "reservation") else ""
+
+    def said(self, event, effects):
+        words = []
+        for effect in effects:
+            what = effect["what"]
+            if what == "break" and effect["file"] == self.file:
+                words.append({"what": "break", "client": self.holder_of_right(effect),
+                              "to": letters(effect["to"]), "ack": effect["ack_required"]})
+            elif what == "revoked":
+                if effect["file"] not in (self.file, ""):
+                    continue
+                right = next((r for r in self.view["rights"] if r["right"] == effect["right"]), None)
+                if right:
+                    words.append({"what": "revoked", "client": self.holder_of_right(right)})
+            elif what in ("reply", "granted"):
+                request = effect["grant" if what == "granted" else "request"]
+                waiting = any(w["request"] == request for w in self.view["waiters"])
+                if request == event.get("request") or not waiting:
+                    continue
+                asked = self.asked[request]
+                how = effect.get("status", "ok")
+                if how == "ok" and asked["type"] == "LockRequested":
+                    how = "granted"
+                if how == "later":
+                    self.bar(asked)
+                if asked["type"] == "OpenRequested" and how == "ok":
+                    self.opened(asked["owner"], effect["body"]["open"])
+                words.append({"what": "ended", "id": asked["id"], "how": how})
+        return words
+
+    def opened(self, name, open_):
+        """What was asked for is open now."""
+        self.names.names["open", open_] = name
+        if "o" in name:
+            self.names.names["oplock", open_] = name.split("_")[0]
+
+    def bar(self, asked):
+        self.bars[host_of(asked["owner"]), asked["cause"]] = self.now + self.world.bar
 
     # The event itself ------------------------------------------------------------------------------
+    # Each gives the events of the specification with what was answered.
 
-    def main(self, event):
-        """Its lines; none when Locks has no word for it, None when what it did cannot be said."""
-        here = getattr(self, "on_" + event["type"], None)
-        return here(event) if here else []
+    def not_known(self, event, _status, _body):
+        if event["type"] in ("Tick", "ClientArrived", "ClientRenewed", "ReclaimCompleted"):
+            return []
+        raise Unsayable(event["type"])
 
-    def on_LockRequested(self, event):
+    def request(self, event, status, fields, cause, wait=False):
+        """A request; what is parked is known by it from then on."""
+        if status in ABOUT_REQUEST:
+            return []
+        if status is None:
+            raise Unsayable("a request without an answer")
+        asked = {"type": event["type"], "id": event["request"], **fields,
+                 "patient": event["patience"] > self.now}
+        self.asked[event["request"]] = {**asked, "until": event["patience"], "cause": cause, "wait": wait}
+        if status == "later":
+            self.bar(self.asked[event["request"]])
+        lock = event["type"] == "LockRequested"
+        if lock:
+            asked["beside"] = status == "deadlock" and self.world.queued_beside(self.file)
+        return [(asked, "granted" if lock and status == "ok" else status)]
+
+    def on_OpenRequested(self, event, status, body):
         if event["file"] != self.file:
             return []
-        _, status, body = self.reply_to(event["request"])
-        mine = next((w for w in queue_of(self.after) if w["request"] == event["request"]), None)
-        if event["wait"] == "none" and status == "parked":
-            self.pending[event["request"]] = event
+        for special in ("attributes_only", "reads_security", "directory"):
+            if event[special]:
+                raise Unsayable("an open: " + special)
+        if event["reclaim"] != "none" or self.world.protocols[event["client"]] != SMB:
+            raise Unsayable("a SHARE")
+        if status in ABOUT_REQUEST:
             return []
-        if status not in REPLIES:
+        wish = event["wish"]
+        known = ("open", body["open"]) if body and "right" in body else None
+        if not known or known not in self.names.names:
+            host = self.host(event["client"])
+            known = known or ("asked", (self.world.run, event["request"]))
+            holder = (self.names.get(("lease", event["client"], wish["key"]), host, "l") if wish["flavour"] == "lease"
+                      else self.names.get(("oplock", known[1]), host, "o"))
+            self.names.get(known, holder, "_")
+        fields = {"owner": self.names.names[known], "access": modes(event["access"]), "deny": modes(event["deny"]),
+                  "wish": letters(wish["rights"]) if wish["flavour"] != "none" else frozenset(),
+                  "overwrite": event["overwrite"], "range": WHOLE, "reclaim": False}
+        if event["overwrite"] and status == "ok":
+            self.flying[event["request"]] = fields["owner"]
+        return self.request(event, status, fields, "open")
+
+    def on_OpenClosed(self, event, status, body):
+        for open_ in self.view["opens"]:
+            if open_["open"] == event["open"]:
+                if body and body.get("remove"):
+                    raise Unsayable("a close that removes")
+                return [({"type": "OpenClosed", "owner": self.open_name(open_, self.view)}, status)]
+        return []
+
+    def on_LockRequested(self, event, status, body):
+        if event["file"] != self.file:
             return []
-        if event["more"] and status != "ok":
-            return []  # all or nothing: nothing
-        if status == "deadlock" and self.waits_beside:
-            self.unspoken["a deadlock, maybe over two files"] += 1
+        if event["more"]:
+            raise Unsayable("an array of locks")
+        if status in ABOUT_REQUEST:
             return []
         wait = event["wait"] != "none" and event["reclaim"] == "none"
-        return [self.lock_line(event, element, wait, status, body, mine)
-                for element in [event["element"], *event["more"]]]
+        element = event["element"]
+        fields = {"owner": self.of(event), "range": span(element), "kind": element["kind"], "wait": wait,
+                  "reclaim": event["reclaim"] != "none"}
+        cause = "lock_by_smb" if self.world.protocols[event["client"]] == SMB else "lock_by_nfs"
+        return self.request(event, status, fields, cause, wait)
 
-    def lock_line(self, event, element, wait, status, body, mine=None):
-        line = Line({"type": "LockRequested", "owner": self.names.of(event), "range": span(element),
-                     "kind": element["kind"], "wait": wait}, REPLIES[status], self.holder(body))
-        line.elsewhere = mine is not None and held_up(mine)
-        return line
-
-    def holder(self, body):
-        known = body and body.get("thing") in ("lock", "reservation")
-        return self.names.of(body) if known else ""
-
-    def on_Unlocked(self, event):
-        _, status, _ = self.reply_to(event["request"])
-        if event["file"] != self.file or status not in ("ok", "range_not_locked"):
-            return []
-        if event["more"] and status != "ok":
-            return None  # some of it was done
-        return [Line({"type": "Unlocked", "owner": self.names.of(event), "range": tuple(r)}, status)
-                for r in [event["range"], *event["more"]]]
-
-    def cancel_line(self, thing, status):
-        element = thing["element"]
-        return [Line({"type": "LockCancelled", "owner": self.names.of(thing), "range": span(element),
-                      "kind": element["kind"]}, status)]
-
-    def on_LockCancelled(self, event):
-        _, status, _ = self.reply_to(event["request"])
-        known = event["file"] == self.file and status in ("ok", "denied")
-        return self.cancel_line(event, status) if known else []
-
-    def on_RequestCancelled(self, event):
-        self.pending.pop(event["target"], None)
-        for waiter in queue_of(self.view):
-            if waiter["request"] == event["target"]:
-                return self.cancel_line(waiter, "ok")
-        return []
-
-    def on_GrantAnswered(self, event):
-        for grant in self.view["grants"]:
-            if grant["grant"] == event["grant"]:
-                line, = self.cancel_line(grant, "ok")
-                line.event.update(type="GrantAnswered", accepted=event["accepted"])
-                return [line]
-        return []
-
-    def has_something(self, key):
-        return any(self.names.key(t["client"], t.get("open", 0), t["owner"]) == key
-                   for what in ("locks", "grants", "waiters") for t in self.view[what])
-
-    def on_OpenClosed(self, event):
-        for open_ in self.view["opens"]:
-            if open_["open"] != event["open"] or self.clients[open_["client"]] != SMB:
-                continue
-            if any(o["open"] == event["open"] for o in self.after["opens"]):
-                return []
-            owner = (open_["client"], event["open"], "")
-            if self.has_something(self.names.key(*owner)):
-                return [Line({"type": "OpenClosed", "owner": self.names.owner(*owner)})]
-        return []
-
-    def leaves(self, client):
-        """A line when the client had something here that it has not any more."""
-        def has(view):
-            return any(t["client"] == client for what in ("locks", "grants") for t in view[what]) or any(
-                w["client"] == client for w in queue_of(view))
-        if not has(self.view) or has(self.after):
-            return []
-        return [Line({"type": "ClientLeft", "client": self.names.client(client)})]
-
-    def on_ClientLeft(self, event):
-        return self.leaves(event["client"])
-
-    def on_HostRebooted(self, _event):
-        there = {t["client"] for what in ("locks", "grants", "waiters") for t in self.view[what]}
-        return [line for client in sorted(there) if self.clients[client] == NLM
-                for line in self.leaves(client)]
-
-    def on_LockTested(self, event):
+    def on_LockTested(self, event, status, _body):
         if event["file"] != self.file:
             return []
-        _, status, body = self.reply_to(event["request"])
-        if status == "parked":
-            self.pending[event["request"]] = event
-        return self.tested(event, status, body)
+        element = event["element"]
+        fields = {"owner": self.of(event), "range": span(element), "kind": element["kind"]}
+        return self.request(event, status, fields, "test_lock")
 
-    def tested(self, event, status, body):
-        if status not in ("ok", "denied") or (body and body["thing"] == "right"):
+    def on_AccessRequested(self, event, status, _body):
+        if event["target"]["file"] != self.file:
+            return []
+        if event["others"]:
+            raise Unsayable("an access to several files")
+        operation = event["target"]["operation"]
+        if operation not in CAUSES:
+            raise Unsayable(operation)
+        if status in ABOUT_REQUEST:
+            return []
+        smb, policy = self.world.protocols[event["client"]] == SMB, event["policy"]
+        if smb and not event["open"]:
+            raise Unsayable("an SMB access without an open")
+        if not policy["smb_deny_on_nfs_io"] or policy["unlink_while_open"]:
+            raise Unsayable("a policy that Shares was not told")
+        cause = CAUSES[operation]
+        if operation == "get_attributes" and not smb and policy["v3_getattr_breaks"]:
+            cause = "read"
+        families = {family for family, key in ((SMB, "smb_ranges_on_nfs_io"), ("nlm", "nfs_ranges_on_nfs_io"))
+                    if smb or policy[key]}
+        first, last = event["range"]
+        if operation not in BYTES or first > last or (smb and operation == "set_size"):
+            families = set()
+        owner = (self.owner(event["client"], event["open"], "") if smb
+                 else self.names.get(("io", event["client"]), self.host(event["client"]), "_"))
+        fields = {"owner": owner, "operation": cause, "io": BYTES.get(operation, "none"),
+                  "range": (first, last), "families": families}
+        self.flying[event["request"]] = owner
+        return self.request(event, status, fields, cause)
+
+    def on_AccessEnded(self, event, _status, _body):
+        if event["request"] in {a["request"] for a in self.view["accesses"]}:
+            return [({"type": "AccessEnded", "id": event["request"], "owner": self.flying.pop(event["request"])}, "")]
+        return []
+
+    def on_Unlocked(self, event, status, _body):
+        if event["file"] != self.file or status in ABOUT_REQUEST:
+            return []
+        if event["more"] and status != "ok":
+            raise Unsayable("an array of unlocks of which some were done")
+        owner = self.of(event)
+        return [({"type": "Unlocked", "owner": owner, "range": tuple(r)}, status)
+                for r in [event["range"], *event["more"]]]
+
+    def on_LockCancelled(self, event, status, _body):
+        if event["file"] != self.file:
             return []
         element = event["element"]
-        return [Line({"type": "LockTested", "owner": self.names.of(event), "range": span(element),
-                      "kind": element["kind"]}, status, self.holder(body))]
+        return [({"type": "LockCancelled", "owner": self.of(event), "range": span(element),
+                  "kind": element["kind"]}, status)]
 
-    def on_AccessRequested(self, event):
-        if event["target"]["file"] != self.file or event["others"]:
+    def on_RequestCancelled(self, event, _status, _body):
+        for waiter in self.view["waiters"]:
+            if waiter["request"] == event["target"]:
+                asked = self.asked[event["target"]]
+                return [({"type": "RequestCancelled", "owner": asked["owner"], "id": asked["id"],
+                          "how": "cancelled"}, "")]
+        return []
+
+    def on_GrantAnswered(self, event, _status, _body):
+        for grant in self.view["grants"]:
+            if grant["grant"] == event["grant"]:
+                return [({"type": "GrantAnswered", "owner": self.of(grant), "range": span(grant["element"]),
+                          "kind": grant["element"]["kind"], "accepted": event["accepted"]}, "")]
+        return []
+
+    def on_BreakAcknowledged(self, event, status, _body):
+        for right in self.view["rights"]:
+            same = (right["key"] == event["key"] if right["flavour"] == "lease" else right["open"] == event["open"])
+            if same and right["client"] == event["client"] and right["flavour"] == event["flavour"]:
+                return [({"type": "BreakAcknowledged", "client": self.holder_of_right(right),
+                          "rights": letters(event["rights"])}, status)]
+        return []
+
+    def on_RightReturned(self, event, status, _body):
+        for right in self.view["rights"]:
+            if right["right"] == event["right"] and right["client"] == event["client"]:
+                return [({"type": "RightReturned", "client": self.holder_of_right(right)}, status)]
+        return []
+
+    def on_JournalChanged(self, event, _status, _body):
+        self.failed = event["failed"]
+        return [({"type": "JournalChanged", "failed": event["failed"]}, "")]
+
+    def has_something(self, client, view):
+        return any(t["client"] == client for what in ("opens", "locks", "grants", "rights", "waiters")
+                   for t in view[what])
+
+    def on_ClientLeft(self, event, _status, _body):
+        client = event["client"]
+        if not self.has_something(client, self.view):
             return []
-        _, status, _ = self.reply_to(event["request"])
-        if status == "parked":
-            self.pending[event["request"]] = event
-        return self.accessed(event, status)
+        if self.world.protocols[client] == "nfs3":
+            raise Unsayable("an NFSv3 client left while its request waited")
+        return [({"type": "ClientLeft", "client": self.host(client)}, "")]
 
-    def accessed(self, event, status):
-        kinds = {"read": "shared", "write": "exclusive"}
-        kind = kinds.get(event["target"]["operation"])
-        smb = self.clients.get(event["client"]) == SMB
-        first, last = event["range"]
-        if status not in ("ok", "lock_conflict") or kind is None or first > last:
-            return []
-        if smb and not event["open"]:
-            return []
-        policy = event["policy"]
-        families = {family for family, key in ((SMB, "smb_ranges_on_nfs_io"), (NLM, "nfs_ranges_on_nfs_io"))
-                    if policy[key]}
-        # The locks of the host that asks are its own, whichever of its processes has them.
-        owner = self.names.of(event) if smb else self.names.owner(self.locker(event["client"]), 0, "")
-        return [Line({"type": "AccessRequested", "owner": owner, "range": (first, last), "kind": kind,
-                      "families": families}, status)]
+    def on_HostRebooted(self, _event, _status, _body):
+        there = sorted({t["client"] for what in ("opens", "locks", "grants", "waiters") for t in self.view[what]})
+        return [({"type": "ClientLeft", "client": self.host(client)}, "") for client in there
+                if self.world.protocols[client] == "nlm" and not self.has_something(client, self.after)]
 
-    def locker(self, client):
-        """The NLM client of the same host, if there is one: a restart may have forgotten earlier ones."""
-        address = self.addresses.get(client)
-        return next((other for other, where in reversed(self.addresses.items())
-                     if where == address and self.clients[other] == NLM), client)
 
-    def decided(self, event):
-        """Parked requests that have their reply in this step: (place among the effects, line)."""
-        lines = []
-        for request, asked in list(self.pending.items()):
-            at, status, body = self.reply_to(request)
-            if status in (None, "parked") or request == event.get("request"):
-                continue
-            del self.pending[request]
-            if asked["type"] == "LockRequested":
-                found = [] if status not in REPLIES else [
-                    self.lock_line(asked, element, False, status, body)
-                    for element in [asked["element"], *asked["more"]]]
-                found = found if status == "ok" else found[:1]
-            elif asked["type"] == "LockTested":
-                found = self.tested(asked, status, body)
-            else:
-                found = self.accessed(asked, status)
-            lines += [(at, line) for line in found]
-        return lines
+class World:
+    """What is not about one file."""
+
+    def __init__(self):
+        self.protocols, self.addresses, self.files = {}, {}, {}
+        self.grace = self.failed = False
+        self.limits, self.bar, self.run = None, None, 0
+
+    def reader(self, name):
+        if name not in self.files:
+            self.files[name] = FileReader(name, self)
+        return self.files[name]
+
+    def queued_beside(self, name):
+        return any(w["what"] == "lock" for other in self.files.values() if other.file != name
+                   for w in other.view["waiters"])
+
+    def begin(self, record):
+        self.failed, self.limits, self.bar = False, record["limits"], record["limits"]["bar"]
+        self.run += 1
+        self.protocols.update({c["client"]: c["protocol"] for c in record["clients"]})
+        self.addresses.update({c["client"]: c["address"] for c in record["clients"]})
+        views = {view["file"]: view for view in record["files"]}
+        self.grace = any(view[what] for view in views.values() for what in ("opens", "locks", "rights"))
+        for name in set(self.files) | set(views):
+            self.reader(name).restart(views.get(name, EMPTY))
+
+    def step(self, record):
+        event, effects = record["event"], record["effects"]
+        if event["type"] == "JournalChanged":
+            self.failed = event["failed"]
+        if event["type"] == "ClientArrived":
+            for effect in effects:
+                if effect.get("request") == event["request"] and effect.get("body"):
+                    self.protocols[effect["body"]["client"]] = event["protocol"]
+                    self.addresses[effect["body"]["client"]] = event["address"]
+        if any(effect["what"] == "grace_ended" for effect in effects):
+            self.grace = False
+        for view in record["files"]:
+            self.reader(view["file"]).step(record["now"], event, effects, view)
 
 
 def read(path):
-    """One recording: for each module the files' readers."""
-    clients, addresses, files, rights, failed = {}, {}, {}, {}, False
-
-    def reader(name):
-        if name not in files:
-            files[name] = LocksReader(name, clients, addresses)
-            rights[name] = RightsReader(name, clients, EMPTY, LENGTH)
-        return files[name]
-
+    """The readers of a recording's files, each with its traces."""
+    world = World()
     with open(path, encoding="utf-8") as recording:
         for text in recording:
             if not text.endswith("\n"):
                 break  # killed while it wrote
             record = json.loads(text)
-            views = {view["file"]: view for view in record["files"]}
-            if "run" in record:
-                failed = False
-                clients.update({c["client"]: c["protocol"] for c in record["clients"]})
-                addresses.update({c["client"]: c["address"] for c in record["clients"]})
-                for name in set(files) | set(views):
-                    reader(name).restart(views.get(name, EMPTY))
-                    rights[name].restart(views.get(name, EMPTY))
-                continue
-            event, effects = record["event"], record["effects"]
-            if event["type"] == "JournalChanged":
-                failed = event["failed"]
-            if event["type"] == "ClientArrived":
-                for effect in effects:
-                    if effect.get("request") == event["request"] and effect.get("body"):
-                        clients[effect["body"]["client"]] = event["protocol"]
-                        addresses.pop(effect["body"]["client"], None)  # the latest stands last
-                        addresses[effect["body"]["client"]] = event["address"]
-            for name, view in views.items():
-                waits_beside = any(queue_of(other.view) for other in files.values() if other.file != name)
-                reader(name).step(event, effects, view, failed, waits_beside)
-                rights[name].step(event, effects, view)
-    for one in files.values():
+            world.begin(record) if "run" in record else world.step(record)
+    for one in world.files.values():
         one.end()
-    return {"Locks": list(files.values()), "Breaks": list(rights.values())}
+    return world

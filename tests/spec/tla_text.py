@@ -1,162 +1,138 @@
-"""Traces of tests/spec/recorded.py and recorded_rights.py as TLA+ text, for specs/trace."""
+"""Traces of tests/spec/recorded.py as TLA+ text, for specs/trace/TraceLockstep."""
+from recorded import host_of
+
 
 def string(text):
     return '"' + text + '"'
-
-
-def record_of(**fields):
-    return "[" + ", ".join(f"{name} |-> {value}" for name, value in fields.items()) + "]"
-
-
-def set_of(values):
-    return "{" + ", ".join(values) + "}"
-
-
-def tuple_of(values):
-    return "<<" + ", ".join(values) + ">>"
-
-
-def boolean(value):
-    return "TRUE" if value else "FALSE"
 
 
 class Units:
     """Offsets to numbers of units: a unit lies between neighbours of the offsets that occur."""
 
     def __init__(self, ranges):
+        ranges = {r for r in ranges if r != (2**64 - 1, 0)}
         edges = sorted({first for first, _ in ranges} | {last + 1 for _, last in ranges})
         self.number = {edge: i for i, edge in enumerate(edges)}
-        self.count = max(1, len(edges) - 1)
 
     def fields(self, first, last):
         if (first, last) == (2**64 - 1, 0):  # zero bytes at 0
-            return {"first": "0", "last": "-1"}
-        return {"first": str(self.number[first]), "last": str(self.number[last + 1] - 1)}
+            return {"first": 0, "last": -1}
+        return {"first": self.number[first], "last": self.number[last + 1] - 1}
 
 
-def ranges_of(lines):
-    for line in lines:
-        event = line.event
-        if "range" in event:
-            yield event["range"]
-        for table in (event.get("held"), line.view and line.view["held"]):
-            yield from (r for counts in (table or {}).values() for r, _ in counts)
-        for row in list(event.get("unclaimed", ())) + line.ended:
-            yield row[1:3]
-        if line.view:
-            yield from (row[1:3] for row in line.view["queue"] + line.view["calls"])
+def ranges_in(value):
+    if isinstance(value, dict):
+        for key, each in value.items():
+            yield from [each] if key == "range" else ranges_in(each)
+    elif isinstance(value, tuple):
+        if value[0] in SHAPES and "range" in SHAPES[value[0]]:
+            yield value[1 + SHAPES[value[0]].index("range")]
+        for each in value:
+            yield from ranges_in(each)
+    elif isinstance(value, (list, set, frozenset)):
+        for each in value:
+            yield from ranges_in(each)
 
 
-def locks(lines):
-    """(the trace as TLA+ lines, its owners, its number of units)"""
-    all_ranges = {r for r in ranges_of(lines) if r != (2**64 - 1, 0)}
-    units = Units(all_ranges)
-    owners = set()
-
-    def owner(name):
-        owners.add(name)
-        return string(name)
-
-    def element(row, **more):
-        return record_of(owner=owner(row[0]), **units.fields(row[1], row[2]), kind=string(row[3]), **more)
-
-    def tables(held):
-        entries = {owner(name).strip('"'): set_of(
-            record_of(**units.fields(*r), kind=string(kind), n=str(n))
-            for (r, kind), n in sorted(counts.items())) for name, counts in held.items()}
-        return record_of(**entries) if entries else '[nobody |-> {}]'
-
-    def event_of(event):
-        fields = {"type": string(event["type"])}
-        if "owner" in event:
-            fields["owner"] = owner(event["owner"])
-        for key in ("client", "kind"):
-            if key in event:
-                fields[key] = string(event[key])
-        if "range" in event:
-            fields.update(units.fields(*event["range"]))
-        if "families" in event:
-            fields["families"] = set_of(string(family) for family in sorted(event["families"]))
-            fields["enforced"] = boolean(event["families"])
-        for key in ("wait", "accepted"):
-            if key in event:
-                fields[key] = boolean(event[key])
-        if "held" in event:
-            fields["held"] = tables(event["held"])
-        if "unclaimed" in event:
-            fields["unclaimed"] = set_of(element(row) for row in event["unclaimed"])
-        return record_of(**fields)
-
-    texts = []
-    for line in lines:
-        said = record_of(reply=string(line.reply), holder=owner(line.holder) if line.holder else '""',
-                         ended=tuple_of(element(row, how=string(row[4])) for row in line.ended))
-        fields = {"event": event_of(line.event), "said": said}
-        if line.stay is not None:
-            fields["held_up"] = set_of(str(i) for i in sorted(line.held_up))
-            fields["stay"] = tuple_of(str(i) for i in line.stay)
-        if line.passing:
-            fields["passing"] = set_of(owner(name) for name in sorted(line.passing))
-        if line.elsewhere:
-            fields["elsewhere"] = "TRUE"
-        if line.view:
-            fields["view"] = record_of(
-                held=tables(line.view["held"]),
-                queue=tuple_of(element(row, told=boolean(row[4]), waits="{}") for row in line.view["queue"]),
-                calls=set_of(element(row) for row in line.view["calls"]))
-        texts.append(record_of(**fields))
-    return texts, owners, units.count
+# Records that stand in sets: the first word names the shape. Other tuples are tuples.
+SHAPES = {"lock": ("range", "kind", "n"), "mode": ("access", "deny"), "call": ("owner", "range", "kind"),
+          "bar": ("client", "cause"), "id": ("id",)}
 
 
-def locks_scene(written):
-    owners = set().union(*(owners for _, owners, _ in written))
-    units = max((units for _, _, units in written), default=1)
-    protocols = {"n": "nlm", "s": "smb", "h": "nlm"}
-    owners = sorted(owners) or ["n1_1"]
-    return record_of(
-        Protocol=record_of(**{o: string(protocols[o[0]]) for o in owners}),
-        Client=record_of(**{o: string(o.split("_")[0]) for o in owners}),
-        UnitCount=str(units), waiters_per_file_max="1000")
+class Text:
+    def __init__(self, units, new):
+        self.units, self.numbers, self.new = units, {}, new
+
+    def number(self, request):
+        return str(self.numbers.setdefault(request, len(self.numbers) + 1))
+
+    def record(self, fields):
+        rows = []
+        for key, each in fields.items():
+            if key == "range":
+                rows += [f"{name} |-> {edge}" for name, edge in self.units.fields(*each).items()]
+            else:
+                rows.append(f"{key} |-> " + (self.number(each) if key == "id" else self.of(each)))
+        return "[" + ", ".join(rows) + "]"
+
+    def of(self, value):
+        if isinstance(value, bool):
+            return "TRUE" if value else "FALSE"
+        if isinstance(value, str):
+            return string(self.new.get(value, value))
+        if isinstance(value, dict):
+            return self.record(value)
+        if isinstance(value, tuple):
+            if value[0] == "id":
+                return self.number(value[1])
+            if value[0] in SHAPES:
+                return self.record(dict(zip(SHAPES[value[0]], value[1:])))
+            return "<<" + ", ".join(self.of(one) for one in value) + ">>"
+        if isinstance(value, (set, frozenset)):
+            return "{" + ", ".join(sorted(self.of(one) for one in value)) + "}"
+        if isinstance(value, list):
+            return "<<" + ", ".join(self.of(one) for one in value) + ">>"
+        return str(value)
 
 
-# Rights ----------------------------------------------------------------------------------------------
-
-def breaks(lines):
-    """(the trace as TLA+ lines, its holders)"""
-    holders = set()
-
-    def rights(held):
-        return set_of(string(letter) for letter in sorted(held))
-
-    def table(entries):
-        holders.update(entries)
-        return record_of(**{name: rights(held) for name, held in sorted(entries.items())}) if entries else "<<>>"
-
-    texts = []
-    for event, said, after in lines:
-        fields = {"type": string(event["type"])}
-        if "client" in event:
-            holders.add(event["client"])
-            fields["client"] = string(event["client"])
-        if "what" in event:
-            fields["what"] = string(event["what"])
-        if "rights" in event:
-            fields["rights"] = rights(event["rights"])
-        words = {}
-        if "breaks" in said:
-            holders.update(name for name, _, _ in said["breaks"])
-            words["breaks"] = set_of(record_of(client=string(name), to=rights(to), ack=boolean(ack))
-                                     for name, to, ack in sorted(said["breaks"], key=str))
-        if "waits" in said:
-            words["waits"] = boolean(said["waits"])
-        if "status" in said:
-            words["status"] = string(said["status"])
-        texts.append(record_of(event=record_of(**fields), said=record_of(**words) if words else "<<>>",
-                               after=record_of(**{key: table(after[key]) for key in ("right", "brk", "need")})))
-    return texts, holders
+def names_in(value):
+    """Owners and holders that a trace speaks of: no other word has a digit."""
+    if isinstance(value, str):
+        if value[-1:].isdigit():
+            yield value
+    elif isinstance(value, dict):
+        for each in value.values():
+            yield from names_in(each)
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        for each in value:
+            yield from names_in(each)
 
 
-def breaks_scene(written):
-    flavours = {"l": "lease", "o": "oplock", "h": "none"}
-    holders = sorted(set().union(*(holders for _, holders in written))) or ["h1"]
-    return record_of(Flavour=record_of(**{name: string(flavours[name[0]]) for name in holders}))
+def shortest(names):
+    """The names of a trace, changed so that all traces together have few: who has most comes first."""
+    owners, new = {}, {}
+    for name in names:
+        owners.setdefault(name.split("_")[0], set()).update({name} if "_" in name else ())
+    hosts = {}
+    for holder in owners:
+        hosts.setdefault(host_of(holder), []).append(holder)
+    counts = {}
+
+    def number(prefix):
+        counts[prefix] = counts.get(prefix, 0) + 1
+        return prefix + str(counts[prefix])
+
+    def kinds(host):
+        return [sum("l" in holder for holder in hosts[host]), len(hosts[host]), host]
+    for host in sorted(hosts, key=kinds, reverse=True):
+        new[host] = number(host[0])
+        for holder in sorted(hosts[host], key=lambda one: (-len(owners[one]), one)):
+            if holder != host:
+                new[holder] = number(new[host] + ("l" if "l" in holder else "o"))
+            for name in sorted(owners[holder]):
+                new[name] = number(new[holder] + "_")
+    return new
+
+
+def lockstep(lines):
+    """(the trace as TLA+ lines, the names in it)"""
+    units = Units({tuple(r) for r in ranges_in(lines)})
+    new = shortest(set(names_in(lines)))
+    text = Text(units, new)
+    return [text.of(line) for line in lines], set(new.values())
+
+
+def scene(written, scope):
+    names = set().union(*(names for _, names in written)) | {"n1_1"}
+    owners = sorted(name for name in names if "_" in name)
+    holders = sorted(name for name in {name.split("_")[0] for name in names} if name[0] == "n" or name != host_of(name))
+
+    def flavour(holder):
+        return "none" if holder[0] == "n" else "lease" if "l" in holder else "oplock"
+
+    def record(fields):
+        return "[" + ", ".join(f"{key} |-> {string(each)}" for key, each in fields.items()) + "]"
+    return ("[Flavour |-> " + record({h: flavour(h) for h in holders})
+            + ", Host |-> " + record({h: host_of(h) for h in holders})
+            + ", Holder |-> " + record({o: o.split("_")[0] for o in owners})
+            + f", grace_scope |-> {string(scope)}]")
