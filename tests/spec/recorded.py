@@ -11,37 +11,14 @@ What the specification has no word for, and what becomes of it, stands in specs/
 import json
 from collections import Counter
 
+from recorded_events import ABOUT_REQUEST, SILENT, SMB, Events, Unsayable, host_of, letters, modes, span
+
 LENGTH = 500
 VIEW_EVERY = 4
 LOOKED_AT = {"OpenRequested", "BreakAcknowledged"}  # after these always
 NEAR = 40  # so many lines before a restart: at one of these moments is what was on disk
-SMB = "smb"
 EMPTY = {"opens": [], "locks": [], "waiters": [], "grants": [], "rights": [], "accesses": [],
          "delete_pending": False}
-WHOLE = (0, 2**64 - 1)
-MODES = {"r": "read", "w": "write", "d": "remove"}
-CAUSES = {"read": "read", "write": "write", "set_size": "write", "set_attributes": "set_attributes",
-          "get_attributes": "get_attributes", "remove": "remove", "rename_source": "rename",
-          "rename_target": "rename"}
-BYTES = {"read": "read", "write": "write", "set_size": "write"}
-# Answers that are about the request alone: nothing else changes, and the specification is not asked.
-ABOUT_REQUEST = {"unknown_client", "unknown_open", "bad_mode", "limit", "key_in_use"}
-
-
-class Unsayable(Exception):
-    """Something happened to the file that the specification has no word for."""
-
-
-def span(thing):
-    return thing["first"], thing["last"]
-
-
-def modes(text):
-    return frozenset(MODES[letter] for letter in text if letter != "-")
-
-
-def letters(rights):
-    return frozenset(rights.replace("-", ""))
 
 
 def why(waiter):
@@ -70,15 +47,7 @@ class Names:
         self.names = {key: name for key, name in self.names.items() if name in live or name in hosts}
 
 
-def host_of(name):
-    name = name.split("_")[0]
-    for at, letter in enumerate(name):
-        if at and letter in "lo":
-            return name[:at]
-    return name
-
-
-class FileReader:
+class FileReader(Events):
     """One file's part of a recording, as traces."""
 
     def __init__(self, name, world):
@@ -246,12 +215,14 @@ class FileReader:
             self.failed = self.world.failed
             events.append({"type": "JournalChanged", "failed": self.failed})
             replies.append("")
-        main = getattr(self, "on_" + event["type"], self.not_known)(event, status, body)
+        main = [] if status in ABOUT_REQUEST else getattr(self, "on_" + event["type"], self.not_known)(event, status, body)
         for one, reply in main:
             events.append(one)
             replies.append(reply)
-        if not main and event["type"] not in ("Tick", "ClientArrived", "ClientRenewed"):
-            self.left_out[f"{event['type']} {status or ''}".strip()] += 1
+        if status in ABOUT_REQUEST:
+            self.left_out["answered " + status] += 1
+        elif not main:
+            self.left_out["time and clients" if event["type"] in SILENT else "of another file"] += 1
         if self.grace and over is not None:
             self.grace = False
             events.append({"type": "GraceEnded"})
@@ -323,185 +294,6 @@ class FileReader:
 
     def bar(self, asked):
         self.bars[host_of(asked["owner"]), asked["cause"]] = self.now + self.world.bar
-
-    # The event itself ------------------------------------------------------------------------------
-    # Each gives the events of the specification with what was answered.
-
-    def not_known(self, event, _status, _body):
-        if event["type"] in ("Tick", "ClientArrived", "ClientRenewed", "ReclaimCompleted"):
-            return []
-        raise Unsayable(event["type"])
-
-    def request(self, event, status, fields, cause, wait=False):
-        """A request; what is parked is known by it from then on."""
-        if status in ABOUT_REQUEST:
-            return []
-        if status is None:
-            raise Unsayable("a request without an answer")
-        asked = {"type": event["type"], "id": event["request"], **fields,
-                 "patient": event["patience"] > self.now}
-        self.asked[event["request"]] = {**asked, "until": event["patience"], "cause": cause, "wait": wait}
-        if status == "later":
-            self.bar(self.asked[event["request"]])
-        lock = event["type"] == "LockRequested"
-        if lock:
-            asked["beside"] = status == "deadlock" and self.world.queued_beside(self.file)
-        return [(asked, "granted" if lock and status == "ok" else status)]
-
-    def on_OpenRequested(self, event, status, body):
-        if event["file"] != self.file:
-            return []
-        for special in ("attributes_only", "reads_security", "directory"):
-            if event[special]:
-                raise Unsayable("an open: " + special)
-        if event["reclaim"] != "none" or self.world.protocols[event["client"]] != SMB:
-            raise Unsayable("a SHARE")
-        if status in ABOUT_REQUEST:
-            return []
-        wish = event["wish"]
-        known = ("open", body["open"]) if body and "right" in body else None
-        if not known or known not in self.names.names:
-            host = self.host(event["client"])
-            known = known or ("asked", (self.world.run, event["request"]))
-            holder = (self.names.get(("lease", event["client"], wish["key"]), host, "l") if wish["flavour"] == "lease"
-                      else self.names.get(("oplock", known[1]), host, "o"))
-            self.names.get(known, holder, "_")
-        fields = {"owner": self.names.names[known], "access": modes(event["access"]), "deny": modes(event["deny"]),
-                  "wish": letters(wish["rights"]) if wish["flavour"] != "none" else frozenset(),
-                  "overwrite": event["overwrite"], "range": WHOLE, "reclaim": False}
-        if event["overwrite"] and status == "ok":
-            self.flying[event["request"]] = fields["owner"]
-        return self.request(event, status, fields, "open")
-
-    def on_OpenClosed(self, event, status, body):
-        for open_ in self.view["opens"]:
-            if open_["open"] == event["open"]:
-                if body and body.get("remove"):
-                    raise Unsayable("a close that removes")
-                return [({"type": "OpenClosed", "owner": self.open_name(open_, self.view)}, status)]
-        return []
-
-    def on_LockRequested(self, event, status, body):
-        if event["file"] != self.file:
-            return []
-        if event["more"]:
-            raise Unsayable("an array of locks")
-        if status in ABOUT_REQUEST:
-            return []
-        wait = event["wait"] != "none" and event["reclaim"] == "none"
-        element = event["element"]
-        fields = {"owner": self.of(event), "range": span(element), "kind": element["kind"], "wait": wait,
-                  "reclaim": event["reclaim"] != "none"}
-        cause = "lock_by_smb" if self.world.protocols[event["client"]] == SMB else "lock_by_nfs"
-        return self.request(event, status, fields, cause, wait)
-
-    def on_LockTested(self, event, status, _body):
-        if event["file"] != self.file:
-            return []
-        element = event["element"]
-        fields = {"owner": self.of(event), "range": span(element), "kind": element["kind"]}
-        return self.request(event, status, fields, "test_lock")
-
-    def on_AccessRequested(self, event, status, _body):
-        if event["target"]["file"] != self.file:
-            return []
-        if event["others"]:
-            raise Unsayable("an access to several files")
-        operation = event["target"]["operation"]
-        if operation not in CAUSES:
-            raise Unsayable(operation)
-        if status in ABOUT_REQUEST:
-            return []
-        smb, policy = self.world.protocols[event["client"]] == SMB, event["policy"]
-        if smb and not event["open"]:
-            raise Unsayable("an SMB access without an open")
-        if not policy["smb_deny_on_nfs_io"] or policy["unlink_while_open"]:
-            raise Unsayable("a policy that Shares was not told")
-        cause = CAUSES[operation]
-        if operation == "get_attributes" and not smb and policy["v3_getattr_breaks"]:
-            cause = "read"
-        families = {family for family, key in ((SMB, "smb_ranges_on_nfs_io"), ("nlm", "nfs_ranges_on_nfs_io"))
-                    if smb or policy[key]}
-        first, last = event["range"]
-        if operation not in BYTES or first > last or (smb and operation == "set_size"):
-            families = set()
-        owner = (self.owner(event["client"], event["open"], "") if smb
-                 else self.names.get(("io", event["client"]), self.host(event["client"]), "_"))
-        fields = {"owner": owner, "operation": cause, "io": BYTES.get(operation, "none"),
-                  "range": (first, last), "families": families}
-        self.flying[event["request"]] = owner
-        return self.request(event, status, fields, cause)
-
-    def on_AccessEnded(self, event, _status, _body):
-        if event["request"] in {a["request"] for a in self.view["accesses"]}:
-            return [({"type": "AccessEnded", "id": event["request"], "owner": self.flying.pop(event["request"])}, "")]
-        return []
-
-    def on_Unlocked(self, event, status, _body):
-        if event["file"] != self.file or status in ABOUT_REQUEST:
-            return []
-        if event["more"] and status != "ok":
-            raise Unsayable("an array of unlocks of which some were done")
-        owner = self.of(event)
-        return [({"type": "Unlocked", "owner": owner, "range": tuple(r)}, status)
-                for r in [event["range"], *event["more"]]]
-
-    def on_LockCancelled(self, event, status, _body):
-        if event["file"] != self.file:
-            return []
-        element = event["element"]
-        return [({"type": "LockCancelled", "owner": self.of(event), "range": span(element),
-                  "kind": element["kind"]}, status)]
-
-    def on_RequestCancelled(self, event, _status, _body):
-        for waiter in self.view["waiters"]:
-            if waiter["request"] == event["target"]:
-                asked = self.asked[event["target"]]
-                return [({"type": "RequestCancelled", "owner": asked["owner"], "id": asked["id"],
-                          "how": "cancelled"}, "")]
-        return []
-
-    def on_GrantAnswered(self, event, _status, _body):
-        for grant in self.view["grants"]:
-            if grant["grant"] == event["grant"]:
-                return [({"type": "GrantAnswered", "owner": self.of(grant), "range": span(grant["element"]),
-                          "kind": grant["element"]["kind"], "accepted": event["accepted"]}, "")]
-        return []
-
-    def on_BreakAcknowledged(self, event, status, _body):
-        for right in self.view["rights"]:
-            same = (right["key"] == event["key"] if right["flavour"] == "lease" else right["open"] == event["open"])
-            if same and right["client"] == event["client"] and right["flavour"] == event["flavour"]:
-                return [({"type": "BreakAcknowledged", "client": self.holder_of_right(right),
-                          "rights": letters(event["rights"])}, status)]
-        return []
-
-    def on_RightReturned(self, event, status, _body):
-        for right in self.view["rights"]:
-            if right["right"] == event["right"] and right["client"] == event["client"]:
-                return [({"type": "RightReturned", "client": self.holder_of_right(right)}, status)]
-        return []
-
-    def on_JournalChanged(self, event, _status, _body):
-        self.failed = event["failed"]
-        return [({"type": "JournalChanged", "failed": event["failed"]}, "")]
-
-    def has_something(self, client, view):
-        return any(t["client"] == client for what in ("opens", "locks", "grants", "rights", "waiters")
-                   for t in view[what])
-
-    def on_ClientLeft(self, event, _status, _body):
-        client = event["client"]
-        if not self.has_something(client, self.view):
-            return []
-        if self.world.protocols[client] == "nfs3":
-            raise Unsayable("an NFSv3 client left while its request waited")
-        return [({"type": "ClientLeft", "client": self.host(client)}, "")]
-
-    def on_HostRebooted(self, _event, _status, _body):
-        there = sorted({t["client"] for what in ("opens", "locks", "grants", "waiters") for t in self.view[what]})
-        return [({"type": "ClientLeft", "client": self.host(client)}, "") for client in there
-                if self.world.protocols[client] == "nlm" and not self.has_something(client, self.after)]
 
 
 class World:

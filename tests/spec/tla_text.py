@@ -1,5 +1,5 @@
 """Traces of tests/spec/recorded.py as TLA+ text, for specs/trace/TraceLockstep."""
-from recorded import host_of
+from recorded_events import host_of
 
 
 def string(text):
