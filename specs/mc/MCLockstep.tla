@@ -11,6 +11,9 @@ Few     == {{"R", "H"}, {"R", "W"}}
 (* Each client is one process, or one open.                                *)
 Itself  == [c \in Clients |-> c]
 Processes == Clients
+(* Two processes of the host n.                                            *)
+WithTwo   == (Clients \ {"n"}) \cup {"n1", "n2"}
+OfTheirs  == [o \in WithTwo |-> IF o \in Clients THEN o ELSE "n"]
 
 Probes ==
   /\ Probe(1, "P_NobodyWaitsForBreak", P_NobodyWaitsForBreak)
