@@ -8,8 +8,7 @@
 (***************************************************************************)
 EXTENDS Parts
 
-(* A request is judged: at its arrival (i = 0) or again, at place i.       *)
-
+(* A request is judged at its arrival (i = 0), or again at its place i.    *)
 Wait(s, waits) == [Say(s, "parked") EXCEPT !.waits = waits]
 Refuse(s, reply, holders) == [Say(s, reply) EXCEPT !.holders = holders]
 
@@ -72,13 +71,15 @@ Opened(s, e) ==
 KindOf(e) == IF e.io = "write" THEN "exclusive" ELSE "shared"
 Accessed(s, e) ==
   LET o     == e.owner
-      clash == IF e.operation \in {"remove", "rename"} THEN S!NameHeld(s.shares) ELSE S!IoDenied(s.shares, o, e.io)
+      named == e.operation \in {"remove", "rename"}
+      clash == IF named THEN S!NameHeld(s.shares) ELSE S!IoDenied(s.shares, o, e.io)
       j     == R!Judged(s.rights, Asks(e), clash, FALSE)
       t     == Broken(s, j)
       asked == [owner |-> o, first |-> e.first, last |-> e.last, kind |-> KindOf(e), enforced |-> TRUE]
       by    == IF e.families = {} THEN {}
                ELSE {p \in L!IoStoppedBy(s.locks, asked) : Family[o] = "smb" \/ Family[p] \in e.families}
-  IN  IF clash /\ \E p \in s.unclaimed.opens : S!DenyOf(s.shares, p) # {} THEN ForGrace(s, e, 0)
+  IN  IF clash /\ \E p \in s.unclaimed.opens : (IF named THEN "remove" ELSE e.io) \in S!DenyOf(s.shares, p)
+      THEN ForGrace(s, e, 0)
       ELSE IF Protected(s, j) THEN ForGrace(s, e, 0)
       ELSE IF j.waits # {} THEN Wait(t, j.waits)
       ELSE IF clash THEN Say(t, j.verdict)

@@ -208,7 +208,9 @@ Fair(s, e) ==
             ELSE e.owner \in s.unclaimed.opens \/ s.rights.opens[Holder[e.owner]] < opens_max
     [] e.type = "AccessRequested" -> Idle(s, e.owner) /\ (IsSmb(Holder[e.owner]) => HasOpen(s, e.owner))
     [] e.type = "LockRequested" ->
-         /\ Idle(s, e.owner) /\ (IsSmb(Holder[e.owner]) => HasOpen(s, e.owner))
+         /\ Idle(s, e.owner) \/ \E i \in DOMAIN s.locks.queue :      \* it takes what was kept for it
+              s.locks.queue[i].told /\ L!SameRequest(s.locks.queue[i], e)
+         /\ IsSmb(Holder[e.owner]) => HasOpen(s, e.owner)
          /\ IF e.reclaim THEN ~IsSmb(Holder[e.owner]) /\ L!Lock(e, e.kind) \in s.unclaimed.locks[e.owner]
             ELSE IsSmb(Holder[e.owner]) \/ s.unclaimed.locks[e.owner] = {}
     [] e.type = "Unlocked"      -> s.locks.held[e.owner] # {}

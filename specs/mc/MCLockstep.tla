@@ -8,6 +8,7 @@ Kinds   == [c \in Clients |-> CASE c \in {"s", "t"} -> "lease" [] c = "v" -> "de
 MayAll  == [c \in Clients |-> {"read", "write"}]
 DenyNothing == [c \in Clients |-> {}]
 Few     == {{"R", "H"}, {"R", "W"}}
+WriteOnly == {{"R", "W"}}
 (* Each client is one process, or one open.                                *)
 Itself  == [c \in Clients |-> c]
 Processes == Clients
