@@ -170,7 +170,7 @@ def differs(replayer, dump, folder):
 def graph(bench):
     """The specification: TLC's transitions, replayed through the core (tests/spec)."""
     folder = os.path.join(bench.build, "mutants", "graphs")
-    about = GRAPHS[os.path.basename(bench.source).removesuffix(".cpp")]
+    about = GRAPHS.get(os.path.basename(bench.source).removesuffix(".cpp"), graphs.MODULES)
     chosen = [d for d in graphs.dumps() if graphs.level(d) == "quick" and graphs.module_of(d) in about]
     chosen.sort(key=lambda d: about.index(graphs.module_of(d)))
     replayer = bench.program("tests/spec_replay")
