@@ -1,6 +1,7 @@
 #include "shell/files/memory_files.hpp"
 
 #include <algorithm>
+#include <typeinfo>
 
 #include "shell/files/memory_inode.hpp"
 #include "shell/files/name_fold.hpp"
@@ -123,9 +124,11 @@ InodeRef MemoryFileSystem::make(FileType type, std::uint32_t mode, const Credent
 }
 
 InodeRef MemoryFileSystem::own(const NodeRef& node) const {
-  const auto* inode = dynamic_cast<const Inode*>(node.get());
-  if (!inode || inode->world() != world_.get()) return nullptr;
-  return std::const_pointer_cast<Inode>(inode->shared_from_this());
+  const Node* const known = node.get();
+  if (!known || typeid(*known) != typeid(Inode)) return nullptr;
+  const auto& inode = static_cast<const Inode&>(*known);
+  if (inode.world() != world_.get()) return nullptr;
+  return std::const_pointer_cast<Inode>(inode.shared_from_this());
 }
 
 Result<InodeRef> MemoryFileSystem::directory(const NodeRef& node, const Credentials& who,

@@ -38,14 +38,14 @@ std::span<std::uint8_t> Framer::space() {
     message_.resize(received_ + more);
     return {message_.data() + received_, more};
   }
-  if (buffer_.empty()) buffer_.resize(kBufferSize);
+  if (!buffer_) buffer_ = std::make_unique_for_overwrite<std::uint8_t[]>(kBufferSize);
   if (begin_ == end_) {
     begin_ = end_ = 0;
-  } else if (end_ == buffer_.size()) {
-    std::memmove(buffer_.data(), buffer_.data() + begin_, end_ - begin_);
+  } else if (end_ == kBufferSize) {
+    std::memmove(buffer_.get(), buffer_.get() + begin_, end_ - begin_);
     end_ -= std::exchange(begin_, 0);
   }
-  return {buffer_.data() + end_, buffer_.size() - end_};
+  return {buffer_.get() + end_, kBufferSize - end_};
 }
 
 void Framer::commit(std::size_t size) {
@@ -60,7 +60,7 @@ void Framer::commit(std::size_t size) {
 /// Takes a mark from the buffer. False: there is none yet, or it is bad.
 bool Framer::read_mark() {
   if (end_ - begin_ < kMarkSize) return false;
-  const std::uint8_t* at = buffer_.data() + begin_;
+  const std::uint8_t* at = buffer_.get() + begin_;
   const std::uint32_t mark = wire::detail::load<std::endian::big, std::uint32_t>(at);
   begin_ += kMarkSize;
   if (framing_ == Framing::rpc) {
@@ -90,8 +90,7 @@ std::optional<wire::Bytes> Framer::next() {
     const std::size_t part = std::min(fragment_left_, end_ - begin_);
     if (part > 0) {
       message_.resize(received_);
-      message_.insert(message_.end(), buffer_.begin() + static_cast<std::ptrdiff_t>(begin_),
-                      buffer_.begin() + static_cast<std::ptrdiff_t>(begin_ + part));
+      message_.insert(message_.end(), buffer_.get() + begin_, buffer_.get() + begin_ + part);
       begin_ += part;
       received_ += part;
       fragment_left_ -= part;

@@ -9,6 +9,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -46,7 +47,9 @@ class Framer {
 
   const Framing framing_;
   const std::size_t message_max_;
-  wire::Bytes buffer_;  ///< [begin_, end_) is read from the stream and not used yet
+  /// [begin_, end_) is read from the stream and not used yet. Not cleared: an idle connection takes
+  /// up one page of it, and most of them only ever use that one.
+  std::unique_ptr<std::uint8_t[]> buffer_;
   std::size_t begin_ = 0, end_ = 0;
   wire::Bytes message_;  ///< the first `received_` bytes count
   std::size_t received_ = 0;

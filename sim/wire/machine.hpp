@@ -36,10 +36,29 @@ class Wakeup {
   void await_resume();
 
  private:
+  friend class Machine;
   Machine& machine_;
-  bool woken_ = false;
-  std::uint64_t place_ = 0;
+  bool woken_ = false, parked_ = false;
+  Wakeup *before_ = nullptr, *after_ = nullptr;  ///< among those who wait on this machine
   std::coroutine_handle<> waiting_;
+};
+
+/// Where coroutines wait for something of their client to change. Each looks again for itself.
+class Bell {
+ public:
+  explicit Bell(Machine& machine) : machine_(machine) {}
+  Bell(const Bell&) = delete;
+  Bell& operator=(const Bell&) = delete;
+
+  /// Returns after the next ring(), or, as all do that wait, never when the machine crashes.
+  wire::Task<void> wait();
+  /// Wakes all who wait now, when the one who rings is done with what it does.
+  void ring();
+
+ private:
+  Machine& machine_;
+  std::map<std::uint64_t, Wakeup*> waiting_;
+  std::uint64_t last_ = 0;
 };
 
 class Machine {
@@ -83,32 +102,66 @@ class Machine {
     clock.power_off();
     network.vanish(address, silent);
     dialler.power_off();
-    while (!parked_.empty()) {
-      Wakeup& one = *parked_.begin()->second;
-      parked_.erase(parked_.begin());
+    while (first_ != nullptr) {
+      Wakeup& one = *first_;
+      unpark(one);
       one.wake();
     }
   }
-  std::size_t parked() const { return parked_.size(); }
+  std::size_t parked() const { return parked_; }
 
  private:
   friend class Wakeup;
-  std::map<std::uint64_t, Wakeup*> parked_;
-  std::uint64_t last_ = 0;
+  void park(Wakeup& one) {
+    one.parked_ = true;
+    one.before_ = last_;
+    one.after_ = nullptr;
+    (last_ != nullptr ? last_->after_ : first_) = &one;
+    last_ = &one;
+    ++parked_;
+  }
+  void unpark(Wakeup& one) {
+    if (!std::exchange(one.parked_, false)) return;
+    (one.before_ != nullptr ? one.before_->after_ : first_) = one.after_;
+    (one.after_ != nullptr ? one.after_->before_ : last_) = one.before_;
+    --parked_;
+  }
+
+  Wakeup *first_ = nullptr, *last_ = nullptr;  ///< those who wait here, in order
+  std::size_t parked_ = 0;
   bool dead_ = false;
 };
 
-inline Wakeup::~Wakeup() { machine_.parked_.erase(place_); }
+inline Wakeup::~Wakeup() { machine_.unpark(*this); }
 inline bool Wakeup::await_ready() const { return woken_ || machine_.dead_; }
 inline void Wakeup::await_suspend(std::coroutine_handle<> waiting) {
   waiting_ = waiting;
-  place_ = ++machine_.last_;
-  machine_.parked_.emplace(place_, this);
+  machine_.park(*this);
 }
 inline void Wakeup::await_resume() {
   woken_ = false;
-  machine_.parked_.erase(place_);
+  machine_.unpark(*this);
   machine_.check();
+}
+
+inline wire::Task<void> Bell::wait() {
+  Wakeup wakeup(machine_);
+  struct Entry {
+    std::map<std::uint64_t, Wakeup*>& among;
+    std::uint64_t number;
+    ~Entry() { among.erase(number); }
+  } const entry{waiting_, ++last_};
+  waiting_[entry.number] = &wakeup;
+  co_await wakeup;
+}
+inline void Bell::ring() {
+  if (waiting_.empty()) return;
+  machine_.clock.at(machine_.now(), [this] {
+    const auto waiting = waiting_;
+    for (const auto& [number, wakeup] : waiting) {
+      if (waiting_.contains(number)) wakeup->wake();
+    }
+  });
 }
 
 }  // namespace lockstep::sim::wired

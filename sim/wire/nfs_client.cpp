@@ -314,12 +314,12 @@ Task<bool> NfsClient::commit(FileRef file) {
 }
 
 Task<void> NfsClient::not_while_flushing(FileRef file) {
-  while (file->flushing) co_await machine.sleep(kMillisecond);
+  while (file->flushing) co_await changed_.wait();
 }
 
 Task<std::string> NfsClient::flush(FileRef file) {
   co_await not_while_flushing(file);
-  const Flushing alone(file);
+  const Flushing alone(file, changed_);
   const bool good = co_await write_back(file);
   co_return good ? "ok" : "lost data, told";
 }

@@ -104,13 +104,19 @@ class NfsClient final : public Client {
   /// Nobody else flushes or cuts the file while it lives.
   class Flushing {
    public:
-    explicit Flushing(FileRef file) : file_(std::move(file)) { file_->flushing = true; }
-    ~Flushing() { file_->flushing = false; }
+    Flushing(FileRef file, Bell& done) : file_(std::move(file)), done_(done) {
+      file_->flushing = true;
+    }
+    ~Flushing() {
+      file_->flushing = false;
+      done_.ring();
+    }
     Flushing(const Flushing&) = delete;
     Flushing& operator=(const Flushing&) = delete;
 
    private:
     FileRef file_;
+    Bell& done_;
   };
   wire::Task<void> not_while_flushing(FileRef file);
   wire::Task<std::string> flush(FileRef file);
@@ -161,6 +167,7 @@ class NfsClient final : public Client {
   std::uint32_t last_cookie_ = 0;
   std::int32_t server_state_ = 0;
   bool reclaiming_ = false;
+  Bell changed_{machine};  ///< a file is not being flushed any more, or locks are reclaimed
 };
 
 }  // namespace lockstep::sim::wired

@@ -21,7 +21,6 @@ constexpr std::uint16_t kLockdPort = 40'001, kStatdPort = 40'002;
 constexpr std::uint32_t kVersion = 4;
 constexpr Nanos kPoll = 30 * kSecond;    ///< a blocked lock is asked for again
 constexpr Nanos kInGrace = 5 * kSecond;  ///< after DENIED_GRACE_PERIOD
-constexpr Nanos kReclaimLook = 100 * kMillisecond;
 constexpr std::uint32_t kNotify = 6;
 
 const Mark kBlocked{Mark::Kind::sometimes, "wire", "an NLM lock is blocked"};
@@ -177,7 +176,7 @@ Task<std::optional<nlm::Status>> NfsClient::nlm(std::uint32_t procedure, Lock lo
 }
 
 Task<void> NfsClient::not_while_reclaiming() {
-  while (reclaiming_) co_await machine.sleep(kReclaimLook);
+  while (reclaiming_) co_await changed_.wait();
 }
 
 // ---- Locks --------------------------------------------------------------------------------------
@@ -381,6 +380,7 @@ Task<void> NfsClient::reclaim() {
     }
   }
   reclaiming_ = false;
+  changed_.ring();
 }
 
 void NfsClient::grace_over(std::uint64_t run) {

@@ -67,7 +67,7 @@ bool NfsClient::is_stale(const File& file, Status status) {
 /// What is dirty goes first, as Linux has it.
 Task<std::string> NfsClient::truncate(FileRef file, std::uint32_t cell) {
   co_await not_while_flushing(file);
-  const Flushing alone(file);
+  const Flushing alone(file, changed_);
   co_await write_back(file);
   const Nanos asked = machine.now();
   const auto cuts = witness.history.begin_cut(machine.name, Cell{file->node, cell}, asked);

@@ -1,8 +1,8 @@
 #include "sim/wire/script.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <optional>
-#include <sstream>
 
 namespace lockstep::sim::wired {
 
@@ -33,7 +33,7 @@ constexpr std::pair<std::string_view, Verb> kVerbs[] = {
 /// Words of one line, from the left.
 class Words {
  public:
-  explicit Words(const Line& line) : line_(line), in_(line.text) { advance(); }
+  explicit Words(const Line& line) : line_(line), left_(line.text) { advance(); }
 
   bool end() const { return !word_; }
   bool at(std::string_view word) const { return word_ == word; }
@@ -44,7 +44,7 @@ class Words {
   }
   std::string next(const std::string& expected) {
     if (!word_) fail(expected);
-    std::string word = *word_;
+    std::string word(*word_);
     advance();
     return word;
   }
@@ -89,13 +89,17 @@ class Words {
     if (word_) fail("the end of the line");
   }
   [[noreturn]] void fail(const std::string& expected) const {
-    throw BadLine(line_.number, "expected " + expected + (word_ ? ", not '" + *word_ + "'" : ""));
+    throw BadLine(line_.number,
+                  "expected " + expected + (word_ ? ", not '" + std::string(*word_) + "'" : ""));
   }
 
  private:
   void advance() {
-    std::string word;
-    word_ = in_ >> word ? std::optional(word) : std::nullopt;
+    constexpr std::string_view kSpace = " \t\r\v\f\n";
+    left_.remove_prefix(std::min(left_.find_first_not_of(kSpace), left_.size()));
+    const std::size_t size = std::min(left_.find_first_of(kSpace), left_.size());
+    word_ = size == 0 ? std::nullopt : std::optional(left_.substr(0, size));
+    left_.remove_prefix(size);
   }
   std::uint64_t to_number(const std::string& word, const std::string& expected) const {
     std::uint64_t value = 0;
@@ -105,8 +109,8 @@ class Words {
   }
 
   const Line& line_;
-  std::istringstream in_;
-  std::optional<std::string> word_;
+  std::string_view left_;  ///< of the line, behind the word
+  std::optional<std::string_view> word_;
 };
 
 void parse_weather(Words& words, WireStep& step) {

@@ -70,10 +70,11 @@ Task<void> SmbClient::answer_breaks(CacheRef cache) {
     co_await answer(cache, notice);
   }
   cache->breaking = false;
+  changed_.ring();
 }
 
 Task<void> SmbClient::not_while_breaking(CacheRef cache) {
-  while (cache->breaking) co_await machine.sleep(kMillisecond);
+  while (cache->breaking) co_await changed_.wait();
 }
 
 Task<void> SmbClient::answer(CacheRef cache, BreakNotice notice) {
@@ -130,13 +131,13 @@ Task<void> SmbClient::answer(CacheRef cache, BreakNotice notice) {
 
 /// Everything dirty goes to the server; what it refuses is lost, and the program told.
 Task<void> SmbClient::flush(CacheRef cache) {
-  while (cache->cutting) co_await machine.sleep(kMillisecond);
+  while (cache->cutting) co_await changed_.wait();
   std::vector<std::uint32_t> dirty;
   for (const auto& [cell, page] : cache->pages) {
     if (page.dirty != 0) dirty.push_back(cell);
   }
   for (const std::uint32_t cell : dirty) {
-    while (cache->sending.contains(cell)) co_await machine.sleep(kMillisecond);
+    while (cache->sending.contains(cell)) co_await changed_.wait();
     const auto page = cache->pages.find(cell);
     if (page == cache->pages.end() || page->second.dirty == 0) continue;
     const WriteId id = page->second.dirty;
@@ -147,6 +148,7 @@ Task<void> SmbClient::flush(CacheRef cache) {
       cache->sending.insert(cell);
       written = co_await write_through(open, cell, bytes, id);
       cache->sending.erase(cell);
+      changed_.ring();
     }
     const auto now = cache->pages.find(cell);
     if (now == cache->pages.end() || now->second.dirty != id) continue;

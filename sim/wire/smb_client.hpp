@@ -121,6 +121,7 @@ class SmbClient final : public Client {
   const Nanos break_timeout_;
   Random chance_;
   SmbSession session_;
+  Bell changed_{machine};  ///< a cache is not breaking, cutting or sending any more
   std::vector<OpenRef> opens_;
   std::map<std::uint8_t, CacheRef> leases_;                           ///< by key
   std::map<unsigned, std::shared_ptr<SmbSession::Started>> waiting_;  ///< locks, by process

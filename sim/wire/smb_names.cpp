@@ -64,6 +64,7 @@ Task<std::string> SmbClient::truncate(OpenRef open, std::uint32_t cell) {
   const auto answer = co_await session_.command(
       Command::set_info, set_info_body(open->handle, kFile, kEndOfFile, size.take()));
   cache->cutting = false;
+  changed_.ring();
   if (!answer) co_return "connection lost";
   if (answer->status() != NtStatus::success) co_return smb_word(answer->status());
   witness.marks.hit(kCut);

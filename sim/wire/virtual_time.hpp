@@ -1,12 +1,19 @@
 // Virtual time for code that waits: the agenda of closures, and the clock of one machine in it.
 //
+// Closures lie in places that are used again; what is sorted by time are small keys. Most things
+// that happen in a world are a few words long and cost no allocation.
+//
 // A machine can be frozen (what is due happens when it thaws, as with a suspended guest) and loses
 // its power: then nothing that it had put down happens any more, and it can put nothing down.
 #pragma once
 
+#include <array>
+#include <cstddef>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -16,7 +23,81 @@
 namespace lockstep::sim::wired {
 
 using Action = std::function<void()>;
-using VirtualTime = Agenda<Action>;
+
+class VirtualTime {
+ public:
+  VirtualTime() = default;
+  ~VirtualTime() { clear(); }
+  VirtualTime(const VirtualTime&) = delete;
+  VirtualTime& operator=(const VirtualTime&) = delete;
+
+  Nanos now() const { return agenda_.now(); }
+  /// When the next thing is due; kNever when nothing is.
+  Nanos next() const { return agenda_.next(); }
+  void pass_to(Nanos at) { agenda_.pass_to(at); }
+  template <class What>
+  void put(Nanos at, What what) {
+    if constexpr (sizeof(What) > kPlaceSize) {
+      put(at, [boxed = std::make_unique<What>(std::move(what))] { (*boxed)(); });
+    } else {
+      static_assert(alignof(What) <= alignof(std::max_align_t));
+      const std::size_t number = free_place();
+      Place& place = places_[number];
+      new (place.bytes.data()) What(std::move(what));
+      place.end = end<What>;
+      agenda_.put(at, number);
+    }
+  }
+  template <class What>
+  void put_after(Nanos delay, What what) {
+    put(now() + delay, std::move(what));
+  }
+  /// Goes to the time of the next thing and does it; only when there is one.
+  void do_next() {
+    const std::size_t number = agenda_.take();
+    const Vacate vacate{*this, number};
+    Place& place = places_[number];
+    std::exchange(place.end, nullptr)(place.bytes.data(), /*act=*/true);
+  }
+  /// Nothing of it happens any more.
+  void clear() {
+    agenda_.clear();
+    for (Place& place : places_) {
+      if (place.end != nullptr) std::exchange(place.end, nullptr)(place.bytes.data(), false);
+    }
+  }
+
+ private:
+  static constexpr std::size_t kPlaceSize = 48;
+  struct Place {
+    alignas(std::max_align_t) std::array<std::byte, kPlaceSize> bytes;
+    void (*end)(std::byte*, bool act) = nullptr;  ///< does what is there, or not, and destroys it
+  };
+  struct Vacate {
+    VirtualTime& time;
+    std::size_t number;
+    ~Vacate() { time.free_.push_back(number); }
+  };
+  template <class What>
+  static void end(std::byte* at, bool act) {
+    const auto destroy = [](What* what) { std::destroy_at(what); };
+    const std::unique_ptr<What, decltype(destroy)> what(std::launder(reinterpret_cast<What*>(at)));
+    if (act) (*what)();
+  }
+  std::size_t free_place() {
+    if (free_.empty()) {
+      places_.emplace_back();
+      return places_.size() - 1;
+    }
+    const std::size_t number = free_.back();
+    free_.pop_back();
+    return number;
+  }
+
+  Agenda<std::size_t> agenda_;
+  std::deque<Place> places_;  ///< stay where they are while what is in them happens
+  std::vector<std::size_t> free_;
+};
 
 /// A bound on what one run may do, so that a loop that never waits is found and not waited for.
 inline constexpr std::uint64_t kActionsMax = 3'000'000;

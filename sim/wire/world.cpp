@@ -73,8 +73,7 @@ bool World::pass_until(Nanos most, const std::function<bool()>& done) {
       time_.pass_to(until);
       return false;
     }
-    const Action action = time_.take();
-    action();
+    time_.do_next();
     after_action();
   }
   return true;
