@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "shell/wire/task.hpp"
@@ -56,6 +57,9 @@ class Client {
   virtual void misbehave(const std::string& how) = 0;
   /// The process is interrupted: what it waits for is not wanted any more.
   virtual void give_up(unsigned process) { (void)process; }
+  /// Whose the server's owner of a lock is: an open of SMB, or an owner of NLM. Nothing: nobody's
+  /// who still lives.
+  virtual std::optional<unsigned> process_of(core::OpenId open, const std::string& owner) const = 0;
   /// The grace period of this server run is over: what was not reclaimed by then is lost, whether
   /// or not the client could know.
   virtual void grace_over(std::uint64_t run) { (void)run; }

@@ -38,15 +38,8 @@ void World::end() {
   const Nanos most =
       settings_.limits.grace + 4 * settings_.limits.break_timeout + 2 * kUnreachable + crash_back_;
   const auto finished = [this] { return all_finished(); };
-  if (!pass_until(most, finished)) {
-    // Processes may wait for each other across files: an SMB lock's owner is its open, so that no
-    // server can see such a cycle. Somebody interrupts them.
-    for (auto& [name, member] : members_) {
-      for (auto& [number, process] : member.processes) {
-        if (process.doing.starts_with("lock")) member.client->give_up(number);
-      }
-    }
-    check_liveness(pass_until(most, finished), "finish");
+  for (std::uint64_t before = interrupted_; !pass_until(most, finished); before = interrupted_) {
+    check_liveness(interrupted_ != before, "finish");
   }
   for (auto& [name, member] : members_) wire::spawn(attended(witness_, go(member)));
   check_liveness(pass_until(most, [this] { return all_left(); }), "leave");

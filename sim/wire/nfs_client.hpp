@@ -44,6 +44,7 @@ class NfsClient final : public Client {
   void crash(bool silent) override;
   void misbehave(const std::string& how) override;
   void give_up(unsigned process) override;
+  std::optional<unsigned> process_of(core::OpenId open, const std::string& owner) const override;
   void grace_over(std::uint64_t run) override;
 
  private:
@@ -149,6 +150,7 @@ class NfsClient final : public Client {
   void drop(unsigned process, const FileRef& file, CellRange range);
   void serve();
   std::string owner(unsigned process) const { return machine.name + "." + std::to_string(process); }
+  wire::nlm::Lock name_of(unsigned process) const;
   wire::nlm::LockCall lock_call(const Lock& lock) const;
 
   const NfsHabits habits_;

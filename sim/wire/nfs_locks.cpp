@@ -120,14 +120,21 @@ void NfsClient::serve() {
 
 // ---- Calls --------------------------------------------------------------------------------------
 
+/// A process as NLM names it.
+nlm::Lock NfsClient::name_of(unsigned process) const {
+  nlm::Lock named;
+  named.caller = machine.name;
+  named.svid = static_cast<std::int32_t>(process);
+  const std::string oh = std::to_string(process) + "@" + machine.name;
+  named.oh.assign(oh.begin(), oh.end());
+  return named;
+}
+
 nlm::LockCall NfsClient::lock_call(const Lock& lock) const {
   nlm::LockCall call;
   call.exclusive = lock.exclusive;
-  call.lock.caller = machine.name;
+  call.lock = name_of(lock.process);
   call.lock.handle = lock.file->handle;
-  call.lock.svid = static_cast<std::int32_t>(lock.process);
-  const std::string oh = std::to_string(lock.process) + "@" + machine.name;
-  call.lock.oh.assign(oh.begin(), oh.end());
   call.lock.offset = lock.range.offset();
   call.lock.length = lock.range.length();
   return call;
@@ -313,6 +320,13 @@ void NfsClient::give_up(unsigned process) {
     waiting->unwanted = true;
     waiting->wakeup.wake();
   }
+}
+
+std::optional<unsigned> NfsClient::process_of(core::OpenId, const std::string& owner) const {
+  for (const unsigned process : {1u, 2u}) {
+    if (owner == nlm::owner_of(name_of(process))) return process;
+  }
+  return std::nullopt;
 }
 
 // Linux answers from the list of those who wait; whoever was granted already is not on it.

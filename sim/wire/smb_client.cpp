@@ -457,6 +457,13 @@ void SmbClient::give_up(unsigned process) {
   if (waiting != waiting_.end()) session_.cancel(*waiting->second);
 }
 
+std::optional<unsigned> SmbClient::process_of(core::OpenId open, const std::string&) const {
+  for (const OpenRef& own : opens_) {
+    if (own->handle.persistent == open.value) return own->process;
+  }
+  return std::nullopt;
+}
+
 Task<void> SmbClient::finish(unsigned process) {
   for (;;) {
     OpenRef own;

@@ -35,6 +35,7 @@ class SmbClient final : public Client {
   wire::Task<void> finish(unsigned process) override;
   wire::Task<void> leave() override;
   void give_up(unsigned process) override;
+  std::optional<unsigned> process_of(core::OpenId open, const std::string& owner) const override;
   void crash(bool silent) override;
   void misbehave(const std::string& how) override;
   bool is_void(const std::string& owner) const override;

@@ -137,6 +137,7 @@ void World::play(const WireStep& step) {
     disk_->health = well_;
     journal_chance_ = Random(seed_, "journal");
     boot_server();
+    watch_for_circles();
   }
   if (step.kind == Kind::wait) return pass(step.time);
   if (step.kind == Kind::disk) return set_disk(step.how);

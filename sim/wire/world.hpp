@@ -77,6 +77,12 @@ class World {
                const core::Machine& machine);
   void compare_view(const core::Machine& machine);
 
+  // patience.cpp: circles that no server can see
+  void watch_for_circles();
+  void interrupt_circles();
+  std::optional<std::string> process_of(const core::ClientView& client, core::OpenId open,
+                                        const std::string& owner) const;
+
   // ending.cpp: after the script
   void heal();
   void end();
@@ -107,6 +113,7 @@ class World {
   bool crash_power_ = true;
   Nanos crash_back_ = 0;
   std::uint64_t events_ = 0;
+  std::uint64_t interrupted_ = 0;  ///< processes that waited in a circle
   std::ofstream recording_;
   std::optional<recording::Recorder> recorder_;  ///< of Options::record
   std::map<std::string, Member> members_;
