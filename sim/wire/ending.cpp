@@ -38,8 +38,9 @@ void World::end() {
   const Nanos most =
       settings_.limits.grace + 4 * settings_.limits.break_timeout + 2 * kUnreachable + crash_back_;
   const auto finished = [this] { return all_finished(); };
-  for (std::uint64_t before = interrupted_; !pass_until(most, finished); before = interrupted_) {
-    check_liveness(interrupted_ != before, "finish");
+  // What they have still to do is finite: something of it must get done every so often.
+  for (std::uint64_t before = done_; !pass_until(most, finished); before = done_) {
+    check_liveness(done_ != before, "finish");
   }
   for (auto& [name, member] : members_) wire::spawn(attended(witness_, go(member)));
   check_liveness(pass_until(most, [this] { return all_left(); }), "leave");

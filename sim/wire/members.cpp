@@ -101,6 +101,7 @@ Task<void> World::work(Member& member, unsigned number) {
     const std::string said = process.doing;
     const std::string how = co_await member.client->perform(std::move(deed), number);
     process.doing.clear();
+    ++done_;
     tell(member.name, who + " " + said + ": " + how);
   }
   if (process.finishing && !process.finished) {

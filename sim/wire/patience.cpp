@@ -112,7 +112,6 @@ void World::interrupt_circles() {
     const std::string last = *std::ranges::max_element(
         circle, [&](const auto& a, const auto& b) { return since[a] < since[b]; });
     graph.erase(last);
-    ++interrupted_;
     witness_.marks.hit(kCircle);
     Member& member = *find(last.substr(0, last.find('.')));
     tell(member.name, last + " is interrupted: it waits in a circle of processes");

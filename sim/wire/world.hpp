@@ -113,7 +113,7 @@ class World {
   bool crash_power_ = true;
   Nanos crash_back_ = 0;
   std::uint64_t events_ = 0;
-  std::uint64_t interrupted_ = 0;  ///< processes that waited in a circle
+  std::uint64_t done_ = 0;  ///< deeds
   std::ofstream recording_;
   std::optional<recording::Recorder> recorder_;  ///< of Options::record
   std::map<std::string, Member> members_;
