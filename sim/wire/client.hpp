@@ -77,6 +77,9 @@ class Client {
     return machine.dead();
   }
 
+  /// Whether what it keeps dirty may be lost, and it cannot know.
+  virtual bool is_cut_off() const { return false; }
+
   Machine machine;
   Witness& witness;
 };

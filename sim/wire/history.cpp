@@ -126,6 +126,11 @@ WriteId History::read(const std::string& who, Cell cell, wire::ByteView content,
                       Nanos now, View view, bool wide) {
   wire::Bytes whole(content.begin(), content.end());
   whole.resize(kCellSize);  // the file may end before the cell does
+  for (const WriteId other : of_cell_[cell]) {
+    Write& write = writes_.at(other);
+    const bool kept = write.visible_at != kNever && write.stored_at == kNever && !write.lost;
+    if (kept && write.who != who && is_cut_off(write.who)) write.lost = true;
+  }
   const std::optional<WriteId> id = id_of(cell, whole);
   const std::string where = who + " reads cell " + std::to_string(cell.index) + ": ";
   if (!id) {

@@ -13,6 +13,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -58,6 +59,10 @@ class History {
   void lost(WriteId id);
   /// The server went down: what was not safe may be gone.
   void server_crashed(Nanos now);
+
+  /// Whether what this one keeps dirty may be lost already, and he cannot know yet: the server has
+  /// let go of his connection, or a break has timed out that does not reach him.
+  std::function<bool(const std::string& who)> is_cut_off;
 
   /// Throws Failure unless the content is a legal version. `wide`: it came from the server, so
   /// everybody sees it from now on. Returns the write.

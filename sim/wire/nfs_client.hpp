@@ -4,6 +4,7 @@
 // port mapper, reclaims after SM_NOTIFY, SM_NOTIFY of its own after a reboot.
 #pragma once
 
+#include <list>
 #include <map>
 #include <memory>
 #include <optional>
@@ -81,6 +82,19 @@ class NfsClient final : public Client {
     bool exclusive = true;
     Nanos asked = 0;
     std::uint64_t run = 0;  ///< of the server, when it was asked for
+  };
+  /// A shared lock that is being asked for, while it lives: what was exclusive of it is given back.
+  class Lowering {
+   public:
+    Lowering(std::list<Lock>& all, Lock lock)
+        : all_(all), at_(all.insert(all.end(), std::move(lock))) {}
+    ~Lowering() { all_.erase(at_); }
+    Lowering(const Lowering&) = delete;
+    Lowering& operator=(const Lowering&) = delete;
+
+   private:
+    std::list<Lock>& all_;
+    std::list<Lock>::iterator at_;
   };
   struct Waiting {
     explicit Waiting(Machine& machine) : wakeup(machine) {}
@@ -165,6 +179,7 @@ class NfsClient final : public Client {
   Bytes root_;
   std::map<std::string, FileRef> files_;
   std::vector<Lock> held_;
+  std::list<Lock> lowering_;
   std::vector<std::shared_ptr<Waiting>> waiting_;
   std::uint32_t last_cookie_ = 0;
   std::int32_t server_state_ = 0;

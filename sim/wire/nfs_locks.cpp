@@ -192,7 +192,10 @@ Task<std::string> NfsClient::lock(Deed deed, FileRef file, unsigned process) {
   co_await flush(file);
   co_await not_while_reclaiming();
   const auto mode = deed.exclusive ? LockBeliefs::Mode::exclusive : LockBeliefs::Mode::shared;
-  // A downgrade is a promise that is given back as it is sent.
+  // A downgrade is a promise that is given back as it is sent; a reclaim in between does not bring
+  // it back.
+  std::optional<Lowering> lowering;
+  if (!deed.exclusive) lowering.emplace(lowering_, Lock{file, process, deed.range, false});
   for (std::uint32_t i = deed.range.first; i <= deed.range.last; ++i) {
     if (mode == LockBeliefs::Mode::shared &&
         witness.locks.mode(owner(process), file->node, i) == LockBeliefs::Mode::exclusive) {
@@ -383,6 +386,10 @@ Task<void> NfsClient::reclaim() {
         witness.marks.hit(kReclaimed);
         tell(owner(lock.process) + " has its lock on " + lock.file->name + " back");
         granted(again);
+        for (const Lock& lower : lowering_) {
+          if (lower.process != lock.process || lower.file != lock.file) continue;
+          witness.locks.forget(owner(lock.process), lock.file->node, lower.range);
+        }
       } else {
         witness.marks.hit(kReclaimLost);
         tell(owner(lock.process) + " has lost its lock on " + lock.file->name);

@@ -257,15 +257,16 @@ Task<std::string> SmbClient::close(OpenRef open) {
 
 // ---- Data ---------------------------------------------------------------------------------------
 
+bool SmbClient::is_cut_off() const {
+  return !session_.up() || session_.connection()->half_open() ||
+         session_.heard_until() + break_timeout_ <= machine.now();
+}
+
 /// From when on a read out of the cache must have seen everything. A right with Write is broken
 /// before anybody else gets through; until a break can have timed out unheard, that is now.
 Nanos SmbClient::may_be_old_since(const Cache& cache) const {
-  const Nanos heard = session_.heard_until();
   const bool waits = (cache.rights & state::kWrite) != 0;
-  return waits && session_.up() && heard + break_timeout_ > machine.now() &&
-                 !session_.connection()->half_open()
-             ? machine.now()
-             : heard;
+  return waits && !is_cut_off() ? machine.now() : session_.heard_until();
 }
 
 Task<std::string> SmbClient::read(OpenRef open, std::uint32_t cell) {

@@ -39,6 +39,7 @@ class SmbClient final : public Client {
   void crash(bool silent) override;
   void misbehave(const std::string& how) override;
   bool is_void(const std::string& owner) const override;
+  bool is_cut_off() const override;
   void grace_over(std::uint64_t run) override;
 
   bool honest() const { return habits_.acks == SmbHabits::Acks::honestly; }

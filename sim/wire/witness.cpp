@@ -49,7 +49,7 @@ void LockBeliefs::mandatory_io(const std::string& who, std::uint64_t node, std::
   if (file == of_file_.end()) return;
   for (const auto& [other, cells] : file->second) {
     const Held& held = cells[cell];
-    if (other == who || held.mode == Mode::none || held.since > since) continue;
+    if (other == who || held.mode == Mode::none || held.since >= since) continue;
     if ((!writes && held.mode == Mode::shared) || is_void(other)) continue;
     throw Failure(FailureKind::assertion, "MandatoryIO: " + who + (writes ? " wrote" : " read") +
                                               " cell " + std::to_string(cell) + ", which " + other +

@@ -28,6 +28,10 @@ World::World(const Script& script, const Options& options) : script_(script), op
     const Member* member = find(owner.substr(0, owner.find_first_of(".#")));
     return member == nullptr || !member->client || member->client->is_void(owner);
   };
+  witness_.history.is_cut_off = [this](const std::string& who) {
+    const Member* member = find(who);
+    return member == nullptr || !member->client || member->client->is_cut_off();
+  };
   if (!options.record.empty()) {
     recording_.open(options.record);
     if (!recording_) throw std::runtime_error("cannot write " + options.record);
