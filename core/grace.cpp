@@ -173,8 +173,9 @@ void State::on(const ReclaimCompleted& event) {
 
 Open* State::recovered_open(File& file, const Client& client, const OpenRequested& event) {
   for (const auto& [id, open] : file.opens) {
-    const bool partly = open->reclaimed && client.protocol != Protocol::smb;
-    if (open->client != &client || (!open->recovered && !partly)) continue;
+    // NFSv4 and NLM may ask again, and in parts; a CREATE is a new open then.
+    const bool again = client.protocol != Protocol::smb;
+    if (open->client != &client || (!open->recovered && !again)) continue;
     const bool same = client.protocol == Protocol::smb
                           ? open->right && event.wish.flavour == open->right->flavour &&
                                 event.wish.key == open->right->key

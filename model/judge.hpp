@@ -121,9 +121,8 @@ struct Judge : State {
       const Right* r = right(o.right);
       const bool same_lease = a.key && r && r->flavour == e->wish.flavour && r->key == a.key;
       return o.client == a.client && o.file == a.file &&
-             (a.by_smb() ? same_lease : o.owner == a.owner) &&
-             (o.recovered || (o.reclaimed && !a.by_smb())) && whole(o).access.contains(e->access) &&
-             whole(o).deny.contains(e->deny);
+             (a.by_smb() ? same_lease : o.owner == a.owner) && (o.recovered || !a.by_smb()) &&
+             whole(o).access.contains(e->access) && whole(o).deny.contains(e->deny);
     });
   }
   /// An SMB LOCK by an open that was reclaimed: the equal recovered range is the same lock.

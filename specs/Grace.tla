@@ -6,6 +6,8 @@
 (*                                                                         *)
 (* One lock that can be shared or exclusive stands for all state that can  *)
 (* be reclaimed: a range, an open, a right of another family behave alike. *)
+(* Only an OPEN of NFSv4 can be made of several and comes back in parts:   *)
+(* what is not reclaimed of it yet protects like what nobody reclaimed.    *)
 (* The journal is a sequence of batches; JournalWritten makes the first of *)
 (* them durable and only then do the replies that depend on it leave.  A   *)
 (* crash may come at any moment; batches that were not written are lost.   *)
@@ -26,6 +28,7 @@ EXTENDS Integers, FiniteSets, Sequences, TLC
 
 CONSTANTS Clients, Kind,          \* [Clients -> {"v41", "v40", "nlm", "smb"}]
           Modes,                  \* what can be asked for
+          Parts,                  \* clients whose lock is such an OPEN
           grace_scope,            \* "all" or "recorded"
           crashes_max, journal_max
 
@@ -41,6 +44,7 @@ State == [phase |-> phase, held |-> held, recovered |-> recovered, present |-> p
 
 Strength(m) == CASE m = "none" -> 0 [] m = "shared" -> 1 [] m = "exclusive" -> 2
 Covers(m, n) == Strength(m) >= Strength(n)
+Stronger(m, n) == IF Covers(m, n) THEN m ELSE n
 Contrary(m, n) == m # "none" /\ n # "none" /\ "exclusive" \in {m, n}
 Leased(c) == Kind[c] \in {"v40", "v41"}
 Others(c) == Clients \ {c}
@@ -94,12 +98,15 @@ Out(s, changes, c, status, m) ==
 (* which grace ends, so before the first grant that grace would refuse.    *)
 
 Unclaimed(s) == {c \in Clients : s.recovered[c] # "none"}
+Partly(s) == {c \in Unclaimed(s) : s.held[c] # "none"}   \* it knows what it did not ask for
 
 Ended(s) == [s EXCEPT !.phase = "normal", !.lost = {},
                       !.roster = {c \in @ \cap s.present : Kind[c] = "v41" /\ c \notin s.completed}, \* owe it
-                      !.recovered = Nobody, !.revoked = @ \cup Unclaimed(s)]
+                      !.recovered = Nobody, !.revoked = @ \cup (Unclaimed(s) \ Partly(s)),
+                      !.believes = [c \in Clients |-> IF c \in Partly(s) /\ Covers(@[c], s.held[c])
+                                                        THEN s.held[c] ELSE @[c]]]
 EndChanges(s) ==
-  {PutLock(c, "none") : c \in Unclaimed(s)}
+  {PutLock(c, s.held[c]) : c \in Unclaimed(s)}
   \cup {PutClient(c, FALSE) : c \in s.lost \cap s.present}
   \cup {Forget(c) : c \in {c \in WrittenAll(s.disk, s.journal).known :
                              c \notin s.present /\ s.held[c] = "none" /\ Kind[c] # "nlm"}}
@@ -112,14 +119,15 @@ Finish(s, changes, c, status, m) ==
   LET t == [s EXCEPT !.roster = StillOn(s)]
       over == s.phase = "grace" /\ t.roster = {}
       ends == IF over THEN EndChanges(t) ELSE {}
-      mine == {x \in ends : ~\E y \in changes : y.what = x.what /\ y.client = x.client}
-  IN  Out(IF over THEN Ended(t) ELSE t, changes \cup mine, c, status, m)
+      mine == {x \in changes : ~\E y \in ends : y.what = x.what /\ y.client = x.client}   \* before it
+  IN  Out(IF over THEN Ended(t) ELSE t, mine \cup ends, c, status, m)
 
 -----------------------------------------------------------------------------
 (* A client whose lease ended is in somebody's way: the mark, the erasure  *)
 (* and the grant are one batch (RFC 8881 8.4.2.4).                         *)
 InTheWay(s, c, m) == {d \in Others(c) : Contrary(s.held[d], m) \/ Contrary(s.recovered[d], m)}
 Expired(s, ds) == [s EXCEPT !.held = [c \in Clients |-> IF c \in ds THEN "none" ELSE @[c]],
+                            !.recovered = [c \in Clients |-> IF c \in ds THEN "none" ELSE @[c]],
                             !.lost = @ \cup ds, !.courtesy = @ \ ds, !.revoked = @ \cup ds]
 Marks(ds) == UNION {{PutClient(d, TRUE), PutLock(d, "none")} : d \in ds}
 
@@ -132,8 +140,8 @@ Granted(s, c, m, status, changes) ==
 
 LockRequested(s, c, m) ==
   LET there == InTheWay(s, c, m)
-      gone  == {d \in there : d \in s.courtesy /\ ~Contrary(s.recovered[d], m)}
-      old   == {d \in there : Contrary(s.recovered[d], m)}
+      gone  == there \cap s.courtesy
+      old   == {d \in there \ gone : ~Contrary(s.held[d], m)}
   IN  IF s.failed THEN Say(s, "journal_failed")
       ELSE IF Kind[c] = "v41" /\ c \in s.roster /\ c \notin s.completed THEN Say(s, "grace")
       ELSE IF s.phase = "grace" /\ grace_scope = "all" THEN Say(s, "grace")
@@ -147,8 +155,13 @@ Reclaimed(s, c, m) ==
   ELSE IF s.phase # "grace" \/ c \in s.lost \/ c \in s.completed \/ c \notin s.disk.known THEN Say(s, "no_grace")
   ELSE IF ~Covers(s.recovered[c], m) /\ ~Covers(s.held[c], m) THEN Say(s, "reclaim_bad")
   ELSE IF \E d \in Others(c) : Contrary(s.held[d], m) THEN Say(s, "reclaim_conflict")
-  ELSE \* who asks for less has given up the rest
+  ELSE IF c \notin Parts
+  THEN \* who asks for less has given up the rest
     Granted([s EXCEPT !.believes[c] = IF Covers(m, @) THEN @ ELSE m], c, m, "reclaimed", {})
+  ELSE LET whole == Stronger(s.recovered[c], s.held[c])
+           now == Stronger(s.held[c], m)
+       IN  Finish([s EXCEPT !.held[c] = now, !.recovered[c] = IF now = whole THEN "none" ELSE whole],
+                  {PutLock(c, whole)}, c, "reclaimed", m)
 
 (* Never refused: whoever gives back is welcome at any time.               *)
 Unlocked(s, c) ==
@@ -160,7 +173,7 @@ ReclaimCompleted(s, c) ==
   IF c \in s.completed THEN Say(s, "complete_already")
   ELSE \* it gives up what it did not reclaim
     Finish([s EXCEPT !.completed = @ \cup {c},
-                     !.believes[c] = IF s.recovered[c] # "none" THEN "none" ELSE @], {}, c, "ok", "none")
+                     !.believes[c] = IF s.recovered[c] # "none" THEN s.held[c] ELSE @], {}, c, "ok", "none")
 
 (* A client that shows itself or renews its lease knows what it lost. What *)
 (* it gets from now on may be reclaimed, so the mark goes - but not before *)
@@ -188,7 +201,8 @@ ClientLeft(s, c) ==
 (* from it until somebody wants it.                                        *)
 LeaseEnded(s, c) == Say([s EXCEPT !.courtesy = @ \cup {c}], "ok")
 ClientRenewed(s, c) ==
-  IF c \in s.lost THEN Forgiven([s EXCEPT !.believes[c] = "none", !.revoked = @ \ {c}], c, "expired")
+  IF c \in s.lost
+  THEN Forgiven([s EXCEPT !.believes[c] = "none", !.courtesy = @ \ {c}, !.revoked = @ \ {c}], c, "expired")
   ELSE Say([s EXCEPT !.courtesy = @ \ {c}], "ok")
 
 Tick(s) == IF s.phase # "grace" THEN Say(s, "ok")
@@ -202,7 +216,8 @@ JournalWritten(s) ==
       told == b.reply # NoReply
       t == [s EXCEPT !.disk = Written(@, b.changes), !.journal = Tail(@)]
   IN  Say(IF ~told THEN t
-          ELSE [t EXCEPT !.believes[c] = b.reply.mode,
+          ELSE [t EXCEPT !.believes[c] = IF c \in Parts /\ b.reply.status = "reclaimed"
+                                         THEN Stronger(@, b.reply.mode) ELSE b.reply.mode,
                          !.taint = (@ \ {c}) \cup {d \in Others(c) : Contrary(t.believes[d], b.reply.mode)}], "ok")
 
 Crashed(s) ==
@@ -242,7 +257,8 @@ Fair(s, e) ==
   CASE e.type \in {"LockRequested", "Unlocked", "ReclaimCompleted", "ClientLeft"} ->
          /\ Up(s) /\ e.client \in s.present \ s.courtesy     \* any request renews first
          /\ ~Pending(s, e.client) /\ Len(s.journal) < journal_max
-         /\ e.type = "LockRequested" /\ ~e.reclaim => s.held[e.client] = "none"
+         /\ e.type = "LockRequested" /\ ~e.reclaim =>
+              s.held[e.client] = "none" /\ (e.client \in Parts => s.recovered[e.client] = "none")
          /\ s.phase # "grace" => e.client \notin s.lost        \* it hears of that first
     [] e.type = "ClientArrived"  -> Up(s) /\ (e.client \notin s.present \/ e.client \in s.lost) /\ Room(s, e.client)
     [] e.type = "LeaseEnded"     -> Up(s) /\ s.held[e.client] # "none" /\ e.client \notin s.courtesy

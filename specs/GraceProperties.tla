@@ -4,7 +4,7 @@
 (***************************************************************************)
 EXTENDS Grace
 
-Has(c) == IF held[c] # "none" THEN held[c] ELSE recovered[c]
+Has(c) == Stronger(held[c], recovered[c])
 
 (* 1. Held and recovered state excludes; what is recovered counts as held. *)
 LockExclusion == \A c, d \in Clients : c # d => ~Contrary(Has(c), Has(d))
@@ -37,10 +37,11 @@ EpochFirst == \A i \in DOMAIN journal : (\E x \in journal[i].changes : x.what = 
 (* Steps: s before, e the event, t = Step(s, e).                           *)
 
 (* 15. In grace nothing new is granted (scope all), or nothing that        *)
-(* contradicts what is on record (scope recorded).                         *)
+(* contradicts what is on record (scope recorded) of a client whose lease  *)
+(* did not run out since.                                                  *)
 GraceBlocks(s, e, t) == s.phase = "grace" /\ t.reply = "granted" =>
   /\ grace_scope = "recorded"
-  /\ \A d \in Others(e.client) : ~Contrary(s.recovered[d], e.mode)
+  /\ \A d \in Others(e.client) \ s.courtesy : ~Contrary(s.recovered[d], e.mode)
 
 (* 16. A reclaim gives what is on record, never more.                      *)
 ReclaimOnlyHeld(s, e, t) == t.reply = "reclaimed" =>
@@ -57,9 +58,9 @@ MarkFirst(s, e, t) == e.type = "JournalWritten" /\ Head(s.journal).reply # NoRep
     Contrary(s.believes[d], Head(s.journal).reply.mode) =>
       d \in s.revoked /\ t.state.disk.record[d] = "none"
 
-(* 20. Early end only when everybody on the roster is done.                *)
+(* 20. Early end only when everybody on the roster is done, or expired.    *)
 EarlyEnd(s, e, t) == s.phase = "grace" /\ t.state.phase = "normal" /\ e.type # "Tick" =>
-  \A c \in Clients \ {e.client} : s.recovered[c] # "none" => c \in s.completed
+  \A c \in Clients \ ({e.client} \cup s.courtesy) : s.recovered[c] # "none" => c \in s.completed
 
 (* 21. RECLAIM_COMPLETE counts once in a run.                              *)
 CompleteOnce(s, e, t) == e.type = "ReclaimCompleted" =>
@@ -81,7 +82,7 @@ PersistBeforeReply(s, e, t) == \A c \in Clients :
 (* 41. State is taken from a client only when its lease ended and somebody *)
 (* wants it, or when grace ended and it was not reclaimed.                 *)
 ExpiryHonest(s, e, t) == \A c \in t.state.revoked \ s.revoked :
-  \/ c \in s.courtesy /\ e.type = "LockRequested" /\ Contrary(s.held[c], e.mode)
+  \/ c \in s.courtesy /\ e.type = "LockRequested" /\ Contrary(Stronger(s.held[c], s.recovered[c]), e.mode)
   \/ s.phase = "grace" /\ t.state.phase = "normal" /\ s.recovered[c] # "none"
 
 (* Releases are never refused.                                             *)
@@ -120,5 +121,9 @@ P_NothingRevoked == revoked = {}
 P_NoSecondCrash == disk.epoch < 3
 P_NoEarlyEnd    == \A e \in Event : ~(phase = "grace" /\ Fair(State, e) /\ e.type # "Tick"
                                       /\ Step(State, e).state.phase = "normal")
+P_NoPart        == \A c \in Clients : held[c] = "none" \/ recovered[c] = "none"
+P_NoPartInTheWay == \A e \in Event : ~(~P_NoPart /\ Fair(State, e) /\ e.type = "LockRequested"
+                       /\ \A c \in Others(e.client) : ~Contrary(held[c], e.mode)
+                       /\ Step(State, e).reply = "grace" /\ grace_scope = "recorded")
 P_NoLostBatch   == ~(phase # "down" /\ Len(journal) > 1)
 =============================================================================

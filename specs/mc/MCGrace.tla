@@ -17,4 +17,6 @@ Probes ==
   /\ Probe(9, "P_NoSecondCrash", P_NoSecondCrash)
   /\ Probe(10, "P_NoEarlyEnd", P_NoEarlyEnd)
   /\ Probe(11, "P_NoLostBatch", P_NoLostBatch)
+  /\ Probe(12, "P_NoPart", P_NoPart)
+  /\ Probe(13, "P_NoPartInTheWay", P_NoPartInTheWay)
 =============================================================================

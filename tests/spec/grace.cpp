@@ -1,5 +1,5 @@
 // Grace.tla through a machine, its journal and its crashes. The one lock of the module is a byte
-// range where all clients are NLM hosts, else an open that admits nobody beside it.
+// range where all clients are NLM hosts, else an open that denies writers, or admits nobody.
 #include <algorithm>
 #include <tuple>
 
@@ -95,7 +95,8 @@ class Grace : public Translator {
       recovered.emplace_back(name, disk_.up ? mode_of(name, true) : "none");
       const ClientView* view = disk_.up ? client_named(protocol(name), name) : nullptr;
       if (view && view->lost_state) lost.emplace_back(name);
-      if (view && view->courtesy && !view->lost_state) courtesy.emplace_back(name);
+      // Who has lost everything is nobody's concern.
+      if (view && view->courtesy && view->opens + view->locks > 0) courtesy.emplace_back(name);
       record.emplace_back(name, "none");
     }
     for (const auto& [key, each] : disk_.records) {
@@ -105,7 +106,7 @@ class Grace : public Translator {
       } else if (const auto* l = std::get_if<LockRecord>(&each)) {
         set(record, owner_on_disk(l->client), word(l->mode));
       } else if (const auto* o = std::get_if<OpenRecord>(&each)) {
-        set(record, owner_on_disk(o->client), "exclusive");
+        set(record, owner_on_disk(o->client), word(o->access));
       }
     }
     return Value::record({{"phase", !disk_.up      ? "down"
@@ -154,6 +155,9 @@ class Grace : public Translator {
     return view ? view->client : ClientId{};
   }
   static std::string word(LockMode mode) { return std::string(name(mode)); }
+  static std::string word(Access access) {
+    return word(access.has(AccessBit::write) ? LockMode::exclusive : LockMode::shared);
+  }
   static void set(std::vector<std::pair<std::string, Value>>& fields, const std::string& key,
                   const std::string& word) {
     for (auto& [name, value] : fields) {
@@ -172,9 +176,27 @@ class Grace : public Translator {
       if (view.client == client(who) && view.recovered == recovered) return word(view.mode);
     }
     for (const OpenView& view : file().opens) {
-      if (view.client == client(who) && view.recovered == recovered) return "exclusive";
+      if (view.client != client(who)) continue;
+      if (view.recovered == recovered) return word(view.access);
+      // Reclaimed in part: the record keeps the whole.
+      if (recovered && recorded(view.open).access != view.access) {
+        return word(recorded(view.open).access);
+      }
     }
     return "none";
+  }
+  /// The record of an open as it will be when all that is on its way is on disk.
+  OpenRecord recorded(OpenId open) const {
+    OpenRecord last;
+    auto look = [&](const Record& record) {
+      const auto* found = std::get_if<OpenRecord>(&record);
+      if (found && found->open == open) last = *found;
+    };
+    for (const auto& [key, record] : disk_.records) look(record);
+    for (const std::vector<Change>& batch : disk_.journal) {
+      for (const Change& change : batch) look(change.record);
+    }
+    return last;
   }
 
   /// One event, one batch for the journal if it changed anything or promises something.
@@ -239,7 +261,11 @@ class Grace : public Translator {
       asked.client = client(who);
       asked.owner = who;
       asked.file = kFile;
-      asked.access = asked.deny = {AccessBit::read, AccessBit::write};
+      asked.access = {AccessBit::read};
+      asked.deny = {AccessBit::write};
+      if (event["mode"].text == "exclusive") {
+        asked.access = asked.deny = {AccessBit::read, AccessBit::write};
+      }
       asked.reclaim = again ? Reclaim::previous : Reclaim::none;
       answer = said(step(asked), request);
     }
