@@ -104,7 +104,8 @@ AccessEnded(s, e) ==
       c  == CHOOSE c \in done : TRUE
   IN  IF done = {} \/ s.rights.acked[c] = R!None THEN Say(t, "ok")
       ELSE RightStep(t, R!Acknowledged(t.rights, c, s.rights.acked[c], <<>>))
-BreakTimedOut(s, c) == IF c \notin Out(s) THEN Say(s, "ok") ELSE Say(Tell([s EXCEPT !.rights = R!EndBreaks(@, {c}, [d \in {c} |-> {}])],
+BreakTimedOut(s, c) == IF c \notin Out(s) THEN Say(s, "ok")
+                       ELSE Say(Tell([s EXCEPT !.rights = R!EndBreaks(@, {c}, [d \in {c} |-> {}])],
                                 <<[what |-> "revoked", client |-> c]>>), "ok")
 PatienceEnded(s, e) ==
   LET is == Theirs(s, e.id, e.owner)

@@ -62,10 +62,9 @@ Asks(e) == LET c == Holder[e.owner] IN
 Queued(w) == IsLock(w.asks) /\ w.asks.wait      \* nobody overtakes it
 ForRanges(w) == Queued(w) /\ w.waits = {}
 ForBreaks(w) == w.waits \cap (Clients \cup {"turn"}) # {}
-Place(e, waits) == LET w == IF IsLock(e) /\ e.wait THEN L!Waiter(e)
-                            ELSE [owner |-> e.owner, first |-> 0, last |-> -1, kind |-> "shared", told |-> FALSE]
-                   IN  [owner |-> w.owner, first |-> w.first, last |-> w.last, kind |-> w.kind,
-                        told |-> FALSE, waits |-> waits, woken |-> FALSE, asks |-> e]
+Place(e, waits) == LET r == IF IsLock(e) /\ e.wait THEN e ELSE [first |-> 0, last |-> -1, kind |-> "shared"] IN
+  [owner |-> e.owner, first |-> r.first, last |-> r.last, kind |-> r.kind,
+   told |-> FALSE, waits |-> waits, woken |-> FALSE, asks |-> e]
 
 Say(s, reply) == [state |-> s, reply |-> reply, waits |-> {}, holders |-> {}]
 
@@ -75,8 +74,7 @@ Known(s) == [s EXCEPT !.rights.lock = [c \in Clients |-> \E o \in Owners[c] : s.
 (* Who has to complete a break goes past the queue.                        *)
 OfHost == [h \in {Host[c] : c \in Clients} |-> {o \in Owner : HostOf(o) = h}]
 Passing(s) == UNION {OfHost[Host[d]] : d \in Out(s)}
-Ranges(s) == [held |-> s.locks.held, queue |-> s.locks.queue, calls |-> s.locks.calls,
-              passing |-> Passing(s)]
+Ranges(s) == [held |-> s.locks.held, queue |-> s.locks.queue, calls |-> s.locks.calls, passing |-> Passing(s)]
 Kept(l) == [held |-> l.held, queue |-> l.queue, calls |-> l.calls]
 (* Locks by itself lets go who can at the end of each step; here it is not *)
 (* to: while it takes its step nobody in the queue seems to wait for locks.*)
@@ -92,7 +90,8 @@ Waiting(s, c) == LET them == SelectSeq(s.locks.queue, LAMBDA w : ForBreaks(w) /\
 Went(s, q) == [s EXCEPT !.rights = [R!Go([s.rights EXCEPT !.queue = Waiting(s, q.client)], q) EXCEPT !.queue = <<>>]]
 Passed(s, q) == [s EXCEPT !.rights.bars = R!BarsAfter(s.rights, q)]
 Tell(s, out) == [s EXCEPT !.said = @ \o out]
-Broken(s, j) == IF j.begin = {} /\ j.steps = {} THEN s ELSE Tell([s EXCEPT !.rights = R!Begun(@, j)], R!Sent(s.rights, j))
+Broken(s, j) == IF j.begin = {} /\ j.steps = {} THEN s
+                ELSE Tell([s EXCEPT !.rights = R!Begun(@, j)], R!Sent(s.rights, j))
 
 -----------------------------------------------------------------------------
 (* Waking.  After every change those are marked whom it may let go; then   *)
