@@ -15,18 +15,14 @@ DUMPS = os.path.join(SPECS, "dump")
 MODULES = ["Locks", "Rights", "Shares", "Grace", "DirRights"]
 
 
-def load_check():
-    """specs/check is a script without the ending of a module."""
+def tlc_jar():
+    """Where specs/check, a script without the ending of a module, has TLC."""
     import importlib.machinery
     import importlib.util
     loader = importlib.machinery.SourceFileLoader("specs_check", os.path.join(SPECS, "check"))
     module = importlib.util.module_from_spec(importlib.util.spec_from_loader("specs_check", loader))
     loader.exec_module(module)
-    return module
-
-
-def tlc_jar():
-    return load_check().tlc_jar()
+    return module.tlc_jar()
 
 
 def dumps():
