@@ -12,8 +12,10 @@ using namespace core;  // NOLINT
 
 namespace {
 
-bool overlap(const Op& one, const Op& other) {
-  return one.range.overlaps(other.range) && one.file == other.file;
+/// `kept` is of one range; the other may be of several.
+bool overlap(const Op& kept, const Op& other) {
+  const auto meets = [&](Range range) { return kept.range.overlaps(range); };
+  return kept.file == other.file && (meets(other.range) || std::ranges::any_of(other.more, meets));
 }
 
 }  // namespace

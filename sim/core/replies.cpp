@@ -210,6 +210,15 @@ void World::on_open(Client& client, Op& op, const Reply& reply, std::uint64_t bo
   handle.deny = handle.deny | op.deny;
   handle.wish = op.wish;
   handle.boot = boot;
+  if (again && client.smb() && handle.holding >= 0) {
+    // Its lease was forgotten meanwhile: what comes now is another one.
+    Holding& before = client.holdings[static_cast<std::size_t>(handle.holding)];
+    if (!before.gone && before.right != body->right) {
+      if (before.dirty != 0) marks_.hit(mark::dirty_lost_told);
+      lower(before, kNoRights);
+      before.gone = true;
+    }
+  }
   // A delegation that went back while this reply was under way is gone (its ids are never reused).
   const bool returned =
       !client.smb() && std::ranges::any_of(client.holdings, [&](const Holding& h) {
