@@ -61,7 +61,8 @@ class History {
   void server_crashed(Nanos now);
 
   /// Whether what this one keeps dirty may be lost already, and he cannot know yet: the server has
-  /// let go of his connection, or a break has timed out that does not reach him.
+  /// let go of his connection, or a break has timed out that does not reach him,
+  /// or whose answer does not get through.
   std::function<bool(const std::string& who)> is_cut_off;
 
   /// Throws Failure unless the content is a legal version. `wide`: it came from the server, so

@@ -258,6 +258,13 @@ Task<std::string> SmbClient::close(OpenRef open) {
 // ---- Data ---------------------------------------------------------------------------------------
 
 bool SmbClient::is_cut_off() const {
+  return is_unheard() || std::ranges::any_of(opens_, [&](const OpenRef& open) {
+           return open->cache->breaking && open->cache->broken_at + break_timeout_ <= machine.now();
+         });
+}
+
+/// What the server says does not get here, or may not have.
+bool SmbClient::is_unheard() const {
   return !session_.up() || session_.connection()->half_open() ||
          session_.heard_until() + break_timeout_ <= machine.now();
 }
@@ -266,7 +273,7 @@ bool SmbClient::is_cut_off() const {
 /// before anybody else gets through; until a break can have timed out unheard, that is now.
 Nanos SmbClient::may_be_old_since(const Cache& cache) const {
   const bool waits = (cache.rights & state::kWrite) != 0;
-  return waits && !is_cut_off() ? machine.now() : session_.heard_until();
+  return waits && !is_unheard() ? machine.now() : session_.heard_until();
 }
 
 Task<std::string> SmbClient::read(OpenRef open, std::uint32_t cell) {

@@ -95,6 +95,7 @@ class SmbClient final : public Client {
   wire::Task<std::string> unlock(OpenRef open, CellRange range);
   wire::Task<bool> write_through(OpenRef open, std::uint32_t cell, Bytes bytes, WriteId id);
   OpenRef find(const std::string& file, unsigned process, bool deferred = false) const;
+  bool is_unheard() const;
   Nanos may_be_old_since(const Cache& cache) const;
   bool conflicts_here(const Open& open, CellRange range, bool exclusive) const;
 
