@@ -19,12 +19,16 @@ Again(s, i) ==
   LET w == s.locks.queue[i]
       t == Judged(s, w.asks, i)
       told == [what |-> "ended", id |-> w.asks.id, how |-> t.reply]
+      \* Locks may have taken it out, or a turn before it that it used.
+      left == {k \in DOMAIN t.state.locks.queue : LET v == t.state.locks.queue[k] IN
+                 v.owner = w.owner /\ v.asks = w.asks /\ ~v.told}
   IN  IF t.reply = "parked" THEN [t.state EXCEPT !.locks.queue[i].waits = t.waits]
       ELSE IF Queued(w) /\ t.reply = "granted"       \* Locks has taken it out, or keeps its turn
       THEN Tell(IF Family[w.owner] = "smb" /\ Len(t.state.locks.queue) = Len(s.locks.queue)
                 THEN [t.state EXCEPT !.locks.queue = L!Without(@, i)] ELSE t.state, <<told>>)
       ELSE IF t.reply \in {"granted", "ok"}
-      THEN Tell([t.state EXCEPT !.locks.queue = L!Without(@, i)], <<told>>)
+      THEN Tell(IF left = {} THEN t.state
+                ELSE [t.state EXCEPT !.locks.queue = L!Without(@, L!Earliest(left))], <<told>>)
       ELSE Leave(t.state, i, t.reply)
 
 RECURSIVE Settle(_)

@@ -111,6 +111,25 @@ TEST_F(NlmCallback, UnlockBeforeTheAnswerStopsTheCallback) {
   EXPECT_EQ(dialler.datagrams.size(), 2U);
 }
 
+// The client may wait for the same range again: it would take a late copy for the new lock.
+TEST_F(NlmCallback, WhatIsOverIsNotRepeated) {
+  unlock(alpha, 0, 0);
+  answer_port(4045);
+  const std::size_t sent = dialler.datagrams.size();
+  unlock(beta, 0, 0);
+  pass(100 * core::kSecond);
+  EXPECT_EQ(dialler.datagrams.size(), sent);
+}
+
+TEST_F(NlmCallback, WhatIsOverBeforeThePortIsKnownIsNotSent) {
+  unlock(alpha, 0, 0);
+  unlock(beta, 0, 0);
+  answer_port(4045);
+  pass(100 * core::kSecond);
+  ASSERT_EQ(dialler.datagrams.size(), 1U);
+  EXPECT_EQ(dialler.datagrams[0].to.port, 111);
+}
+
 TEST_F(NlmCallback, GrantsComeInOrderOfArrival) {
   Locker gamma{"10.0.0.7", "gamma", 1, "g"};
   Locker delta{"10.0.0.8", "delta", 1, "d"};

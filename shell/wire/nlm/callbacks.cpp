@@ -52,7 +52,7 @@ Task<rpc::CallResult> Callbacks::call(Way way, std::uint32_t procedure, Bytes ar
   for (bool remembered = true; remembered;) {
     remembered = ports_.contains(way);
     const std::optional<Port> port = co_await find(way);
-    if (!port) break;
+    if (!port || !retry.wanted()) break;
     Address to;
     to.host = way.host;
     to.port = port->number;
@@ -65,7 +65,10 @@ Task<rpc::CallResult> Callbacks::call(Way way, std::uint32_t procedure, Bytes ar
       result = co_await client_.call_udp(to, call, tries);
     }
     copies += result.copies;
-    if (result.outcome != rpc::CallResult::Outcome::silent || client_.interrupted()) break;
+    if (result.outcome != rpc::CallResult::Outcome::silent || client_.interrupted() ||
+        !retry.wanted()) {
+      break;
+    }
     ports_.erase(way);
   }
   result.copies = copies;

@@ -82,6 +82,8 @@ Task<std::optional<Status>> Host::ask(std::shared_ptr<Call> call) {
   const std::uint32_t procedure = blocked.asynchronous ? kGrantedMsg : kGranted;
   rpc::Retry retry;
   retry.tries = 3;
+  // Its client may have unlocked meanwhile, and wait for the same range again.
+  retry.wanted = [call] { return !call->ended; };
   ++call->copies;
   const rpc::CallResult result =
       co_await callbacks_.call(blocked.way, procedure, arguments.take(), retry);

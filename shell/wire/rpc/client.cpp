@@ -129,6 +129,7 @@ Task<CallResult> Client::call_udp(Address to, Outgoing call, Retry retry) {
   std::vector<std::function<void()>> sockets;
   core::Nanos pause = retry.first;
   for (unsigned i = 0; i < retry.tries && !exchange->over() && !interrupted_; ++i) {
+    if (!retry.wanted()) break;
     sockets.push_back(dialler_.datagram(to, message, [exchange](Bytes reply) {
       // What is waked may close this socket, and end the function that runs here.
       // NOLINTNEXTLINE(performance-unnecessary-copy-initialization)

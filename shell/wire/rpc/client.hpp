@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -21,6 +22,8 @@ struct Retry {
   core::Nanos first = core::kSecond;
   core::Nanos most = 8 * core::kSecond;
   unsigned tries = 4;
+  /// Asked before each try: when what the call tells is true no more, it is not sent (again).
+  std::function<bool()> wanted = [] { return true; };
 };
 
 struct Outgoing {
