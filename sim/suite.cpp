@@ -23,7 +23,10 @@ class Suite {
   int run() {
     scenarios();
     classes();
-    for (const Level* level : levels()) seeds(*level);
+    for (const Level* level : levels()) {
+      seeds(*level);
+      rate(*level);
+    }
     small_scopes();
     std::cout << passed_ << " passed, " << failed_ << " failed, 0 skipped\n";
     return failed_ == 0 ? 0 : 1;
@@ -100,6 +103,23 @@ class Suite {
               << static_cast<std::uint64_t>(static_cast<double>(tally.seeds) * 60 / tally.seconds)
               << " seeds/min, " << tally.simulated / core::kSecond / 3600 << " h simulated, hash "
               << tally.hash << std::endl;
+  }
+
+  /// How fast one processor is without oracles: for people, no verdict depends on it.
+  void rate(const Level& level) {
+    const bool core = level.name() == "core";
+    Campaign campaign;
+    campaign.level = &level;
+    campaign.options.model = campaign.options.invariants = false;
+    campaign.options.coherence = !core;
+    campaign.first = 1;
+    campaign.last = core ? 8000 : 1000;
+    campaign.twice = false;
+    const Tally tally = run_campaign(campaign);
+    std::cout << level.name() << ": one processor without "
+              << (core ? "oracles" : "model and invariants") << ": "
+              << static_cast<std::uint64_t>(static_cast<double>(tally.events) / tally.seconds)
+              << (core ? " events/s (floor 1000000)" : " requests/s (floor 50000)") << std::endl;
   }
 
   void small_scopes() {

@@ -93,12 +93,23 @@ void World::send(std::size_t index) {
   by_request_.push_back(index);
   answered_.push_back(false);
   op.sent = now();
+  if (!client.smb()) op.unlocked = false;
   ++op.tries;
   if (!client.smb()) {
     PosixLocks& held = client.posix[op.file][op.owner - 1U];
     const Units units = units_of(op.range);
     if (op.kind == Op::Kind::lock && op.mode == LockMode::shared) count_on_shared(held, units);
-    if (op.kind == Op::Kind::unlock) held.shared &= ~units, held.exclusive &= ~units;
+    if (op.kind == Op::Kind::unlock) {
+      held.shared &= ~units, held.exclusive &= ~units;
+      for (Op& other : ops_) {  // whatever their answers will be, it has given these back
+        const bool mine = other.client == op.client && other.incarnation == op.incarnation &&
+                          other.file == op.file && other.owner == op.owner;
+        if (mine && other.kind == Op::Kind::lock && !other.done && other.tries > 0 &&
+            !other.queued && op.range.contains(other.range)) {
+          other.unlocked = true;
+        }
+      }
+    }
   }
   if (op.kind == Op::Kind::downgrade) {
     Handle& handle = client.handles[static_cast<std::size_t>(op.handle)];
