@@ -132,8 +132,8 @@ struct Steps : Judge {
       held->recovered = false;
       if (held->version2) held->epoch = std::max(held->epoch, e.wish.epoch);
       lower(*held, normalised(flavour, held->rights & wanted));
-      return held;
     }
+    if (held && a.again) return held;
     const Rights left = reduced(e, a, as, wanted);
     if (!held) {
       if (left.empty() && !lease) return nullptr;
@@ -142,7 +142,7 @@ struct Steps : Judge {
       as.epoch = as.version2 ? e.wish.epoch : std::uint16_t{0};
       rights.push_back(as);
       held = &rights.back();
-    } else if (a.again || held->breaking || !lease || left != wanted || wanted == held->rights ||
+    } else if (held->breaking || !lease || left != wanted || wanted == held->rights ||
                !wanted.contains(held->rights)) {
       return held;
     }

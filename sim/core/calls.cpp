@@ -93,7 +93,7 @@ void World::send(std::size_t index) {
   by_request_.push_back(index);
   answered_.push_back(false);
   op.sent = now();
-  if (!client.smb()) op.unlocked = false;
+  op.given_back = 0;
   ++op.tries;
   if (!client.smb()) {
     PosixLocks& held = client.posix[op.file][op.owner - 1U];
@@ -104,10 +104,9 @@ void World::send(std::size_t index) {
       for (Op& other : ops_) {  // whatever their answers will be, it has given these back
         const bool mine = other.client == op.client && other.incarnation == op.incarnation &&
                           other.file == op.file && other.owner == op.owner;
-        if (mine && other.kind == Op::Kind::lock && !other.done && other.tries > 0 &&
-            !other.queued && op.range.contains(other.range)) {
-          other.unlocked = true;
-        }
+        const bool waits = other.queued && client.protocol == Protocol::nlm;
+        const bool asked = other.kind == Op::Kind::lock && !other.done && other.tries > 0;
+        if (mine && asked && !waits) other.given_back |= units;
       }
     }
   }

@@ -301,7 +301,7 @@ void World::believe_locked(Client& client, const Op& op) {
     return;
   }
   PosixLocks& held = client.posix[op.file][op.owner - 1U];
-  const Units units = units_of(op.range);
+  const Units units = units_of(op.range) & ~op.given_back;
   held.shared &= ~units;
   held.exclusive &= ~units;
   (op.mode == LockMode::shared ? held.shared : held.exclusive) |= units;
