@@ -119,6 +119,7 @@ if (failed) go(rows.length - 1);
 }  // namespace
 
 std::string page(const std::string& title, const Script& script, const Outcome& outcome) {
+  const std::vector<std::string> columns = used_columns(outcome.story);
   std::string out = kHead;
   out +=
       "<title></title><header><h1></h1><div id=\"found\"></div><div id=\"tools\">"
@@ -126,13 +127,13 @@ std::string page(const std::string& title, const Script& script, const Outcome& 
       "<button id=\"end\">to the end</button>"
       "<small>j, k: next and previous; n, p: by steps</small>"
       "</div></header><table><thead><tr><th>s</th>";
-  for (const std::string& column : outcome.story.columns) {
+  for (const std::string& column : columns) {
     out += "<th data-column=" + json_text(column) + ">" + column + "</th>";
   }
   out +=
       "</tr></thead><tbody></tbody></table>\n<details><summary>the script</summary><pre "
       "id=\"script\"></pre></details>\n<script>\nconst columns = [";
-  for (const std::string& column : outcome.story.columns) out += json_text(column) + ",";
+  for (const std::string& column : columns) out += json_text(column) + ",";
   out += "];\nconst moments = [\n";
   for (const Moment& moment : outcome.story.moments) {
     out += "[" + std::to_string(moment.step) + "," + std::to_string(moment.time / 1000) + "," +

@@ -1,8 +1,9 @@
 #include "sim/scenario.hpp"
 
-#include <cstdio>
 #include <fstream>
 #include <sstream>
+
+#include "sim/words/words.hpp"
 
 namespace lockstep::sim {
 
@@ -90,14 +91,10 @@ std::string golden_path(const std::string& scenario) {
 std::string golden_text(const Outcome& outcome) {
   std::string text;
   for (const Moment& moment : outcome.story.moments) {
-    char time[32];
-    std::snprintf(time, sizeof time, "%6llu.%03llu",
-                  static_cast<unsigned long long>(moment.time / core::kSecond),
-                  static_cast<unsigned long long>(moment.time / core::kMillisecond % 1000));
     if (moment.column.empty()) {
       text += "== " + moment.text + "\n";
     } else {
-      text += std::string(time) + "  " + moment.column +
+      text += padded_clock(moment.time, 10) + "  " + moment.column +
               std::string(moment.column.size() < 7 ? 7 - moment.column.size() : 1, ' ') +
               moment.text + "\n";
     }

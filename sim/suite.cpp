@@ -49,13 +49,22 @@ class Suite {
       options.thorough = options.tell = true;
       std::string what;
       try {
-        const Outcome outcome = run_scenario(file, read_scenario(file), options);
+        const Script script = read_scenario(file);
+        const Outcome outcome = run_scenario(file, script, options);
         const std::string text = golden_text(outcome);
         if (text != read_file(golden_path(file))) {
           what = "differs from its golden output; see it: lockstep-sim replay " + file;
         }
         if (outcome.found)
           what = std::string(name(outcome.found->kind)) + ": " + outcome.found->what;
+        // Who looks on changes nothing.
+        options.explain = true;
+        const Outcome explained = run_scenario(file, script, options);
+        options.tell = options.explain = false;
+        const Outcome unseen = run_scenario(file, script, options);
+        if (explained.steps != outcome.steps || unseen.steps != outcome.steps) {
+          what = "runs another way when it is told or explained";
+        }
       } catch (const std::exception& error) {
         what = error.what();
       }

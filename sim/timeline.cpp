@@ -1,19 +1,12 @@
 #include "sim/timeline.hpp"
 
 #include <algorithm>
-#include <cstdio>
+
+#include "sim/words/words.hpp"
 
 namespace lockstep::sim {
 
 namespace {
-
-std::string clock_text(core::Nanos time) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%llu.%03llu",
-                static_cast<unsigned long long>(time / core::kSecond),
-                static_cast<unsigned long long>(time / core::kMillisecond % 1000));
-  return text;
-}
 
 /// Breaks at spaces, hard where there is none.
 std::vector<std::string> wrapped(const std::string& text, std::size_t width) {
@@ -29,41 +22,69 @@ std::vector<std::string> wrapped(const std::string& text, std::size_t width) {
   return lines;
 }
 
-/// Columns that nothing ever happens in are left out.
-std::vector<std::string> used_columns(const Story& story) {
-  std::vector<std::string> used;
-  for (const std::string& column : story.columns) {
-    const bool any = std::ranges::any_of(
-        story.moments, [&](const Moment& moment) { return moment.column == column; });
-    if (any) used.push_back(column);
+constexpr std::size_t kAround = 3;  ///< "| " before a cell's text and a space behind it
+constexpr std::size_t kNarrowest = 14;
+
+struct Column {
+  std::string name;
+  std::size_t wanted = 0;  ///< what its longest moment takes
+  std::size_t width = 0;
+  std::string blank(const std::string& text) const {
+    return std::string(width - std::min(width, text.size() + 2), ' ');
   }
-  return used;
+};
+
+/// What takes less than an equal share leaves the rest of it to the
+/// others; what wants more breaks its lines.
+std::vector<Column> columns_of(const Story& story, std::size_t width) {
+  std::vector<Column> columns;
+  for (const std::string& name : used_columns(story)) {
+    Column column{name, 0, 0};
+    for (const Moment& moment : story.moments) {
+      if (moment.column == name) column.wanted = std::max(column.wanted, moment.text.size());
+    }
+    column.wanted = std::max(column.wanted + kAround, kNarrowest);
+    columns.push_back(std::move(column));
+  }
+  std::vector<Column*> thirsty;
+  for (Column& column : columns) thirsty.push_back(&column);
+  std::ranges::stable_sort(thirsty, {}, &Column::wanted);
+  for (std::size_t i = 0; i < thirsty.size(); ++i) {
+    const std::size_t share = width / (thirsty.size() - i);
+    thirsty[i]->width = std::min(thirsty[i]->wanted, std::max(share, kNarrowest));
+    width -= std::min(width, thirsty[i]->width);
+  }
+  return columns;
 }
 
 }  // namespace
 
-std::string timeline(const Outcome& outcome, std::size_t width) {
-  const std::vector<std::string> columns = used_columns(outcome.story);
-  constexpr std::size_t kClock = 10;
-  const std::size_t count = std::max<std::size_t>(columns.size(), 1);
-  const std::size_t each = std::max<std::size_t>((width - kClock) / count, 14);
-  std::string out(kClock, ' ');
-  for (const std::string& column : columns) {
-    out += "| " + column + std::string(each - 2 - std::min(column.size(), each - 2), ' ');
+std::vector<std::string> used_columns(const Story& story) {
+  std::vector<std::string> used;
+  for (const std::string& column : story.columns) {
+    if (std::ranges::find(story.moments, column, &Moment::column) != story.moments.end()) {
+      used.push_back(column);
+    }
   }
+  return used;
+}
+
+std::string timeline(const Outcome& outcome, std::size_t width) {
+  constexpr std::size_t kClock = 10;
+  const std::vector<Column> columns = columns_of(outcome.story, width - std::min(width, kClock));
+  std::string out(kClock, ' ');
+  for (const Column& column : columns) out += "| " + column.name + column.blank(column.name);
   out += "\n";
   for (const Moment& moment : outcome.story.moments) {
     if (moment.column.empty()) {
       out += "== " + moment.text + "\n";
       continue;
     }
-    const auto at =
-        static_cast<std::size_t>(std::ranges::find(columns, moment.column) - columns.begin());
-    std::string clock = clock_text(moment.time);
-    clock.insert(0, kClock - 1 - std::min(clock.size(), kClock - 1), ' ');
-    for (const std::string& line : wrapped(moment.text, each - 3)) {
+    const auto at = std::ranges::find(columns, moment.column, &Column::name);
+    std::string clock = padded_clock(moment.time, kClock - 1);
+    for (const std::string& line : wrapped(moment.text, at->width - kAround)) {
       out += clock + " ";
-      for (std::size_t i = 0; i < at; ++i) out += "|" + std::string(each - 1, ' ');
+      for (auto left = columns.begin(); left != at; ++left) out += "| " + left->blank("");
       out += "| " + line + "\n";
       clock.assign(kClock - 1, ' ');
     }

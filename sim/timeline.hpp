@@ -3,11 +3,14 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "sim/level.hpp"
 
 namespace lockstep::sim {
 
+/// Those that anything happens in, in order.
+std::vector<std::string> used_columns(const Story& story);
 /// As text, `width` characters wide.
 std::string timeline(const Outcome& outcome, std::size_t width);
 /// As one page that needs nothing else: it scrolls, filters by column and word, and steps.

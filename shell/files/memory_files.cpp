@@ -56,6 +56,7 @@ class MemoryFileSystem final : public FileSystem {
 
   NodeRef root() const override { return root_; }
   wire::Bytes handle(const NodeRef& node) const override;
+  std::string path(core::FileId id) override;
   Async<NodeRef> resolve(wire::Bytes handle) override;
   Async<Attributes> attributes(NodeRef node) override;
   Async<Attributes> set_attributes(Credentials who, NodeRef node, SetAttributes change) override;
@@ -441,6 +442,21 @@ Async<Listing> MemoryFileSystem::list(Credentials who, NodeRef dir, std::uint64_
   }
   listing.end = next == (*at)->by_cookie.end();
   co_return listing;
+}
+
+// A walk: who asks is a person, and trees in memory are small.
+std::string MemoryFileSystem::path(core::FileId id) {
+  std::vector<std::pair<const Inode*, std::string>> directories{{root_.get(), ""}};
+  while (!directories.empty()) {
+    const auto [directory, above] = std::move(directories.back());
+    directories.pop_back();
+    for (const auto& [name, slot] : directory->entries) {
+      if (slot.inode->id() == id) return above + name;
+      if (slot.inode->is_directory())
+        directories.emplace_back(slot.inode.get(), above + name + "/");
+    }
+  }
+  return {};
 }
 
 Async<Volume> MemoryFileSystem::volume() {

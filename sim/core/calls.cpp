@@ -208,7 +208,7 @@ void World::arrive_at_server(const Due& due) {
 
 EventBody World::event_of(Op& op, RequestId request) {
   Client& client = clients_[op.client];
-  const std::string owner = client.smb() ? "" : "owner-" + std::to_string(op.owner);
+  const std::string owner = client.smb() ? "" : owner_name(op.owner);
   const Nanos patience = client.smb() || client.protocol == Protocol::nlm ? kNever : now() + hold_;
   const OpenId open =
       op.handle >= 0 ? client.handles[static_cast<std::size_t>(op.handle)].id : OpenId{};

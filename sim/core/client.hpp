@@ -152,9 +152,10 @@ struct Op {
   bool by_hand = false;  ///< a reclaim that the script asks for
   bool pushed = false;   ///< was done locally, and is told before the right is given up
   bool done = false;
-  bool unlocked = false;  ///< SMB: its unlock was sent before it had an answer
-  Units given_back = 0;   ///< the others: what unlocks took back since it was sent
-  bool queued = false;    ///< told `blocked`, or `denied` with its turn kept
+  bool unlocked = false;   ///< SMB: its unlock was sent before it had an answer
+  bool forgotten = false;  ///< what it was to get back was lost before it had an answer
+  Units given_back = 0;    ///< the others: what unlocks took back since it was sent
+  bool queued = false;     ///< told `blocked`, or `denied` with its turn kept
   core::Access access, deny;
   core::Wish wish;
   core::Rights rights;

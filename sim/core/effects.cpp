@@ -15,8 +15,10 @@ constexpr Nanos kNotifyAgain = 5 * kSecond;
 }  // namespace
 
 void World::happen(EventBody body) {
+  std::optional<Event> explained;
+  if (options_.explain) explained = Event{now(), body};
   const Effects& effects = server_->apply(now(), std::move(body));
-  route(effects);
+  route(effects, explained ? &*explained : nullptr);
   if (!up_) return;
   write_journal();
   watch_deadline();
@@ -45,7 +47,7 @@ void World::take_note(const Effects& effects) {
   }
 }
 
-void World::route(const Effects& effects) {
+void World::route(const Effects& effects, const Event* of) {
   take_note(effects);
   std::size_t end = effects.size();
   const bool crashes = armed_.effect > 0 && effects.size() >= armed_.effect;
@@ -57,8 +59,9 @@ void World::route(const Effects& effects) {
   for (std::size_t i = 0; i < end; ++i) {
     const Effect& effect = effects[i];
     if (options_.tell) {
-      const std::string text = tell_effect(effect);
-      if (!text.empty()) tell("server", text);
+      const std::string text = effect_words(effect, *this);
+      const std::string why = of != nullptr ? reason(effect, *of, *this) : "";
+      if (!text.empty()) tell("server", text + (why.empty() ? "" : ", " + why));
     }
     if (const auto* reply = std::get_if<Reply>(&effect)) {
       route(*reply);
@@ -273,7 +276,7 @@ void World::restart() {
   up_ = true;
   const Effects& effects = server_->start(now());
   if (server_->boots() > 1 && options_.tell) tell("server", "starts again");
-  route(effects);
+  route(effects, nullptr);
   if (!up_) return;
   if (std::exchange(crash_again_, false)) {
     marks_.hit(mark::crash_in_recovery);

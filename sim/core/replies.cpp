@@ -149,6 +149,10 @@ void World::on_reply(Client& client, Op& op, const Reply& reply, std::uint64_t b
     case Op::Kind::complete:
       resume(client);
       break;
+    case Op::Kind::cancel_lock:
+      // As Linux does: what it did not get rid of by a CANCEL it unlocks.
+      if (reply.status == Status::denied) give_back_grant(client, op);
+      break;
     default:
       break;
   }
@@ -174,6 +178,7 @@ void World::on_open(Client& client, Op& op, const Reply& reply, std::uint64_t bo
     }
     return finish_op(client, op);
   }
+  if (op.forgotten) return finish_op(client, op);
   if (again) marks_.hit(mark::reclaimed_open);
   if (op.overwriting) {
     for (Holding& cache : client.holdings) {
@@ -316,6 +321,9 @@ void World::believe_locked(Client& client, const Op& op) {
 
 /// It was granted, and nobody wants it (so): the client gives it back, after what it reclaims.
 void World::give_back_grant(Client& client, const Op& op) {
+  PosixLocks& held = client.posix[op.file][op.owner - 1U];
+  held.shared &= ~units_of(op.range);
+  held.exclusive &= ~units_of(op.range);
   Op undo = op;
   undo.kind = Op::Kind::unlock;
   undo.purpose = Op::Purpose::machine;  // before whatever its owner asks next
@@ -340,7 +348,7 @@ void World::on_lock(Client& client, Op& op, const Reply& reply) {
     case Status::ok:
       if (op.queued) marks_.hit(mark::turn_taken);
       if (again) marks_.hit(mark::reclaimed_lock);
-      if (!orphaned(client, op) && !op.unlocked) believe_locked(client, op);
+      if (!orphaned(client, op) && !op.unlocked && !op.forgotten) believe_locked(client, op);
       return finish_op(client, op);
     case Status::blocked:
       marks_.hit(op.queued ? mark::blocked_again : mark::blocked);
@@ -401,7 +409,7 @@ void World::on_notify_lock(Client& client, const NotifyLock& effect) {
     const bool mine = op.client == index_of(client) && op.incarnation == client.incarnation;
     if (!mine || op.done || op.kind != Op::Kind::lock || !op.queued) continue;
     if (file_id(op.file) != effect.file) continue;
-    if ("owner-" + std::to_string(op.owner) != effect.owner) continue;
+    if (owner_name(op.owner) != effect.owner) continue;
     send(i);
   }
 }

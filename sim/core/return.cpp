@@ -275,6 +275,10 @@ void World::told_lost(Client& client) {
   marks_.hit(mark::told_lost);
   if (options_.tell) tell(client, "hears that its state is gone");
   forget_beliefs(client);
+  for (Op& op : ops_) {
+    const bool claims = op.client == index_of(client) && op.purpose == Op::Purpose::reclaim;
+    op.forgotten = op.forgotten || (claims && !op.done);
+  }
   client.lost = false;
   client.presence = Presence::away;
   client.id = {};
@@ -339,7 +343,7 @@ void World::check_amnesia() {
       for (std::size_t owner = 0; owner < 2 && !client.smb(); ++owner) {
         Units shared = 0, exclusive = 0;
         for (const LockView& lock : view.locks) {
-          if (lock.client != client.id || lock.owner != "owner-" + std::to_string(owner + 1)) {
+          if (lock.client != client.id || lock.owner != owner_name(owner + 1)) {
             continue;
           }
           (lock.mode == LockMode::shared ? shared : exclusive) |= units_of(lock.range);

@@ -118,6 +118,8 @@ Step parse_step(const Line& line);
 /// "A", "f", "0-9": as scripts say it.
 std::string client_name(std::size_t client);
 std::string file_name(std::size_t file);
+/// The owner of opens and locks that the machine sees.
+inline std::string owner_name(std::size_t owner) { return "owner-" + std::to_string(owner); }
 std::string range_text(core::Range range);
 std::string time_text(core::Nanos time);
 

@@ -124,65 +124,8 @@ std::string difference(const StateView& ours, const StateView& theirs) {
   return out.empty() ? " the same things in another order" : out;
 }
 
-// ---- With the names of the script ---------------------------------------------------------------
-
 std::string file_of(FileId file) {
   return file.node >= 1 && file.node <= kFiles ? file_name(file.node - 1) : file_name(kDirectory);
-}
-
-std::string holders(const FileView& file, const Names& names) {
-  std::string out;
-  auto next = [&](const std::string& text) { out += (out.empty() ? "" : ", ") + text; };
-  if (file.delete_pending) next("to be removed");
-  for (const OpenView& open : file.opens) {
-    next(names.name_of(open.client) + (open.recovered ? " had it open " : " open ") +
-         (open.attributes_only ? "for attributes" : core::name(open.access)) +
-         (open.deny.empty() ? "" : " denying " + core::name(open.deny)));
-  }
-  for (const RightView& right : file.rights) {
-    std::string text = names.name_of(right.client) + " " + std::string(core::name(right.flavour)) +
-                       " " + core::name(right.rights);
-    if (right.breaking) text += " breaking to " + core::name(right.breaking_to);
-    next(text + (right.recovered ? " (from before)" : ""));
-  }
-  for (const LockView& lock : file.locks) {
-    next(names.name_of(lock.client) + " " + range_text(lock.range) + " " +
-         std::string(core::name(lock.mode)) + (lock.recovered ? " (from before)" : ""));
-  }
-  for (const AccessView& access : file.accesses) {
-    next(names.name_of(access.client) + " in " + std::string(core::name(access.operation)));
-  }
-  for (const WaiterView& waiter : file.waiters) {
-    std::string text = names.name_of(waiter.client) + " waits to " + waiter.what;
-    if (waiter.what == "lock") text += " " + range_text(waiter.element.range);
-    if (waiter.told) text += " (its turn)";
-    next(text);
-  }
-  return out.empty() ? "nobody" : out;
-}
-
-std::string explain(const Explanation& why, const Names& names) {
-  std::string out;
-  auto next = [&](const std::string& text) { out += (out.empty() ? "" : "; ") + text; };
-  if (why.waits_for_grace) next("the server is in grace until " + time_text(why.until));
-  for (const Holder& holder : why.held_by) {
-    static constexpr const char* kinds[] = {"holds", "is next for", "has it open", "has a right to",
-                                            "is at work in"};
-    std::string text = names.name_of(holder.client) + " " + kinds[static_cast<int>(holder.kind)];
-    if (holder.kind != Holder::Kind::open) {
-      text += " " + range_text(holder.range) + " " + std::string(core::name(holder.mode));
-    }
-    next(text);
-  }
-  for (const RightView& right : why.to_break) {
-    std::string text = names.name_of(right.client) + "'s " +
-                       std::string(core::name(right.flavour)) + " " + core::name(right.rights);
-    text += right.breaking ? " is breaking, until " + time_text(right.deadline) + " at most"
-                           : " has to be broken first";
-    next(text);
-  }
-  if (out.empty()) return why.status == Status::ok ? "nothing is in its way" : "";
-  return out;
 }
 
 }  // namespace lockstep::sim

@@ -16,16 +16,7 @@ std::string tell_raw(const core::Record& record);
 /// What one view has and the other has not, a line each.
 std::string difference(const core::StateView& ours, const core::StateView& theirs);
 
-/// Who is called what in a script.
-class Names {
- public:
-  virtual ~Names() = default;
-  virtual std::string name_of(core::ClientId client) const = 0;
-};
+/// "f", as a script says it.
 std::string file_of(core::FileId file);
-/// What holds, waits and runs on a file, in one line.
-std::string holders(const core::FileView& file, const Names& names);
-/// Why a request would go, wait or be refused now.
-std::string explain(const core::Explanation& explanation, const Names& names);
 
 }  // namespace lockstep::sim

@@ -12,6 +12,19 @@ std::string World::name_of(ClientId id) const {
   return "somebody";
 }
 
+std::string World::owner_of(ClientId client, OpenId, const std::string& owner) const {
+  return name_of(client) + (owner == owner_name(2) ? " (as 2)" : "");
+}
+
+std::string World::name_of(FileId file) const { return file_of(file); }
+
+std::string World::span_of(Range range) const { return range_text(range); }
+
+Asked World::asked_by(RequestId request) const {
+  const Op& op = ops_[by_request_[static_cast<std::size_t>(request.value)]];
+  return {clients_[op.client].name, tell_op(op)};
+}
+
 void World::tell(const std::string& column, std::string text) {
   story_.moments.push_back({step_, now(), column, std::move(text)});
 }
@@ -25,47 +38,6 @@ void World::tell_files() {
     tell(file_name(file), text);
     holders_told_[file] = std::move(text);
   }
-}
-
-std::string World::tell_effect(const Effect& effect) const {
-  auto asked = [this](RequestId request) {
-    const Op& op = ops_[by_request_[static_cast<std::size_t>(request.value)]];
-    return std::pair{clients_[op.client].name, tell_op(op)};
-  };
-  if (const auto* reply = std::get_if<Reply>(&effect)) {
-    const auto [who, what] = asked(reply->request);
-    std::string text =
-        "answers " + who + " " + std::string(core::name(reply->status)) + " (" + what + ")";
-    if (const auto* open = std::get_if<OpenReply>(&reply->body); open && open->right) {
-      text += " with " + std::string(core::name(open->flavour)) + " " + core::name(open->rights);
-    }
-    if (const auto* holder = std::get_if<Holder>(&reply->body)) {
-      text += ", because of " + name_of(holder->client) + " " + range_text(holder->range);
-    }
-    return text;
-  }
-  if (const auto* parked = std::get_if<Parked>(&effect)) {
-    const auto [who, what] = asked(parked->request);
-    return "lets " + who + " wait (" + what + ")";
-  }
-  if (const auto* sent = std::get_if<SendBreak>(&effect)) {
-    return "breaks the " + std::string(core::name(sent->flavour)) + " of " + name_of(sent->client) +
-           " on " + file_of(sent->file) + " from " + core::name(sent->from) + " to " +
-           core::name(sent->to) + (sent->ack_required ? "" : ", no acknowledgment needed");
-  }
-  if (const auto* granted = std::get_if<NotifyGranted>(&effect)) {
-    return "calls " + name_of(granted->client) + ": granted " + file_of(granted->file) + " " +
-           range_text(granted->element.range);
-  }
-  if (const auto* turn = std::get_if<NotifyLock>(&effect)) {
-    return "tells " + name_of(turn->client) + " that it is its turn on " + file_of(turn->file);
-  }
-  if (const auto* revoked = std::get_if<Revoked>(&effect)) {
-    return revoked->right ? "revokes the right of " + name_of(revoked->client) + " on " +
-                                file_of(revoked->file)
-                          : "takes the state of " + name_of(revoked->client) + " away";
-  }
-  return std::holds_alternative<GraceEnded>(effect) ? "ends grace" : "";
 }
 
 std::string World::tell_op(const Op& op) const {
@@ -83,13 +55,8 @@ std::string World::tell_op(const Op& op) const {
     case Op::Kind::callback_path:
       return op.up ? "show its callback path" : "lose its callback path";
     case Op::Kind::open:
-      return (again.empty() ? "open" : "reclaim its open of") + on + " for " +
-             core::name(op.access) + (op.deny.empty() ? "" : " deny " + core::name(op.deny)) +
-             (op.wish.flavour == Flavour::none
-                  ? ""
-                  : ", wishing " + std::string(core::name(op.wish.flavour)) + " " +
-                        core::name(op.wish.rights)) +
-             (op.overwriting ? ", overwriting it" : "");
+      return (again.empty() ? "open " : "reclaim its open of ") +
+             open_words(file_name(op.file), op.access, op.deny, op.wish, op.overwriting);
     case Op::Kind::close:
     case Op::Kind::unshare:
       return "close" + on;
@@ -117,7 +84,7 @@ std::string World::tell_op(const Op& op) const {
     case Op::Kind::access:
       break;
   }
-  std::string text(core::name(op.operation));
+  std::string text = spoken(core::name(op.operation));
   if (op.operation == Operation::read || op.operation == Operation::write) {
     text = (op.purpose == Op::Purpose::flush ? "flush" : text) + on + range;
   } else {

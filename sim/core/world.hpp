@@ -20,6 +20,7 @@
 #include "sim/core/server.hpp"
 #include "sim/core/tell.hpp"
 #include "sim/level.hpp"
+#include "sim/words/words.hpp"
 
 namespace lockstep::sim {
 
@@ -107,7 +108,8 @@ class World : private Names {
   // ---- effects.cpp: the server and what it wants done
   void happen(core::EventBody body);
   void take_note(const core::Effects& effects);
-  void route(const core::Effects& effects);
+  /// `of`: the event that they come from, when that is to be explained.
+  void route(const core::Effects& effects, const core::Event* of);
   void route(const core::Reply& reply);
   void route(const core::SendBreak& effect);
   void route(const core::NotifyGranted& effect);
@@ -187,13 +189,17 @@ class World : private Names {
 
   // ---- telling
   std::string name_of(core::ClientId client) const override;
+  std::string owner_of(core::ClientId client, core::OpenId open,
+                       const std::string& owner) const override;
+  std::string name_of(core::FileId file) const override;
+  std::string span_of(core::Range range) const override;
+  Asked asked_by(core::RequestId request) const override;
   void tell(const std::string& column, std::string text);
   void tell(const Client& client, std::string text) {
     if (options_.tell) tell(client.name, std::move(text));
   }
   void tell_files();
   std::string tell_op(const Op& op) const;
-  std::string tell_effect(const core::Effect& effect) const;
   [[noreturn]] void incoherent(const std::string& what) const;
 
   std::size_t index_of(const Client& client) const {

@@ -53,6 +53,10 @@ std::shared_ptr<files::FileSystem> Disk::mount() {
   return std::make_shared<SlowFiles>(*this, run_, inner_);
 }
 
+std::string Disk::path_of(core::FileId id) const {
+  return inner_->root()->id() == id ? "/" : inner_->path(id);
+}
+
 void Disk::Pause::await_suspend(std::coroutine_handle<> waiting) {
   const std::uint64_t number = ++disk_.last_wait_;
   disk_.waiting_.emplace(number, waiting);

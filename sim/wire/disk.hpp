@@ -41,6 +41,9 @@ class Disk {
   /// `orderly`: only the server died, its system writes everything back.
   void settle(bool orderly);
 
+  /// Where a file is now, for people: "f"; empty when it has no name any more.
+  std::string path_of(core::FileId id) const;
+
   DiskHealth health;
   /// Calls that the server has made and that are not done.
   std::size_t waiting() const { return waiting_.size(); }

@@ -34,6 +34,7 @@ void World::heal() {
 /// Breaks, grace, and what a client needs to notice a dead connection and to ask again.
 void World::end() {
   if (!disk_) return;
+  show("", "everything heals, and everybody finishes");
   heal();
   const Nanos most =
       settings_.limits.grace + 4 * settings_.limits.break_timeout + 2 * kUnreachable + crash_back_;
@@ -42,6 +43,7 @@ void World::end() {
   for (std::uint64_t before = done_; !pass_until(most, finished); before = done_) {
     check_liveness(done_ != before, "finish");
   }
+  show("", "everybody leaves");
   for (auto& [name, member] : members_) wire::spawn(attended(witness_, go(member)));
   check_liveness(pass_until(most, [this] { return all_left(); }), "leave");
   pass(kSettle);
@@ -49,7 +51,8 @@ void World::end() {
   check_nothing_left();
   if (model_) compare_view(server_->machine());
   // What everybody's programs rely on is there for a stranger.
-  NfsClient reader(time_, *network_, witness_, seed_, "reader", "10.0.2.1", NfsHabits{});
+  show("", "a stranger reads everything");
+  NfsClient reader(time_, *network_, witness_, seed_, kReader, kReaderAddress, NfsHabits{});
   bool done = false;
   wire::spawn(attended(witness_, read_everything(reader, done)));
   const bool read = pass_until(most, [&done] { return done; });

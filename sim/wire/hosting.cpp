@@ -76,6 +76,7 @@ void World::boot_server() {
     grace_over();
   }
   tell("server", server_->machine().in_grace() ? "starts, in grace" : "starts");
+  if (teller_) teller_->started(server_->machine());
 }
 
 void World::grace_over() {
@@ -113,11 +114,13 @@ void World::server_died() {
 }
 
 void World::on_recover(const journal::Contents& contents, std::uint64_t epoch) {
-  if (!options_.model) return;
+  if (!options_.model && !teller_) return;
   std::vector<core::Record> records;
   for (const auto& [key, value] : contents) {
     if (auto record = core::decode_record(key, value)) records.push_back(std::move(*record));
   }
+  if (teller_) teller_->recovers(settings_.limits, records, epoch, time_.now());
+  if (!options_.model) return;
   model_ = std::make_unique<model::Model>(settings_.limits);
   core::Effects effects;
   model_->recover(records, epoch, time_.now(), effects);
@@ -126,6 +129,7 @@ void World::on_recover(const journal::Contents& contents, std::uint64_t epoch) {
 void World::on_step(const core::Event& event, const core::Effects& effects,
                     const core::Machine& machine) {
   ++events_;
+  if (teller_) teller_->stepped(event, effects, machine);
   Trace& trace = witness_.trace;
   trace.add(event.now);
   trace.add(event.body.index());
@@ -136,12 +140,8 @@ void World::on_step(const core::Event& event, const core::Effects& effects,
     }
     if (std::holds_alternative<core::Revoked>(effect)) {
       witness_.marks.hit(kBreakTimeout);
-      tell("server", "revokes what was not given up in time");
     }
-    if (std::holds_alternative<core::GraceEnded>(effect)) {
-      tell("server", "grace ends");
-      grace_over();
-    }
+    if (std::holds_alternative<core::GraceEnded>(effect)) grace_over();
   }
   if (const auto* journal = std::get_if<core::JournalChanged>(&event.body)) {
     if (journal->failed) witness_.marks.hit(kJournalFailed);

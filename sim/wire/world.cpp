@@ -1,5 +1,7 @@
 #include "sim/wire/world.hpp"
 
+#include <algorithm>
+#include <iterator>
 #include <stdexcept>
 #include <utility>
 
@@ -39,6 +41,7 @@ World::World(const Script& script, const Options& options) : script_(script), op
   }
   settings_.limits.break_timeout = 5 * kSecond;
   settings_.limits.grace = 15 * kSecond;
+  if (options.tell) teller_.emplace(make_teller());
 }
 
 World::~World() {
@@ -58,7 +61,25 @@ void World::tell(const std::string& column, const std::string& text) {
   witness_.trace.add(column);
   witness_.trace.add(text);
   witness_.trace.add(time_.now());
+  show(column, text);
+}
+
+void World::show(const std::string& column, const std::string& text) {
   if (options_.tell) outcome_.story.moments.push_back({step_, time_.now(), column, text});
+}
+
+Teller World::make_teller() {
+  return Teller({[this](const std::string& column, const std::string& text) { show(column, text); },
+                 [this](const std::string& address) -> std::string {
+                   for (const auto& [name, member] : members_) {
+                     if (member.address == address) return name;
+                   }
+                   return address == kReaderAddress ? kReader : "";
+                 },
+                 [this](const core::ClientView& client, core::OpenId open,
+                        const std::string& owner) { return process_of(client, open, owner); },
+                 [this](core::FileId file) { return disk_->path_of(file); }},
+                options_.explain);
 }
 
 // ---- Time ---------------------------------------------------------------------------------------
@@ -106,8 +127,11 @@ Outcome World::run() {
   outcome_.events = witness_.requests;
   outcome_.simulated = time_.now();
   outcome_.marks = witness_.marks;
-  for (const auto& [name, member] : members_) outcome_.story.columns.push_back(name);
-  outcome_.story.columns.emplace_back("server");
+  std::vector<std::string>& columns = outcome_.story.columns;
+  for (const auto& [name, member] : members_) columns.push_back(name);
+  columns.push_back(kReader);
+  if (teller_) std::ranges::copy(teller_->files(), std::back_inserter(columns));
+  columns.emplace_back("server");
   return std::move(outcome_);
 }
 
@@ -143,6 +167,7 @@ void World::play(const WireStep& step) {
     boot_server();
     watch_for_circles();
   }
+  if (step.kind != Kind::wait && step.kind != Kind::client) show("", script_.lines[step_].text);
   if (step.kind == Kind::wait) return pass(step.time);
   if (step.kind == Kind::disk) return set_disk(step.how);
   if (step.kind == Kind::clock) {

@@ -16,8 +16,12 @@
 #include "sim/level.hpp"
 #include "sim/wire/script.hpp"
 #include "sim/wire/smb_client.hpp"
+#include "sim/wire/telling.hpp"
 
 namespace lockstep::sim::wired {
+
+/// Who looks at the files when all have left.
+inline const std::string kReader = "reader", kReaderAddress = "10.0.2.1";
 
 class World {
  public:
@@ -54,6 +58,9 @@ class World {
   bool pass_until(Nanos most, const std::function<bool()>& done);
   void after_action();
   void tell(const std::string& column, const std::string& text);
+  /// For people only: not of the trace. The step itself has no column.
+  void show(const std::string& column, const std::string& text);
+  Teller make_teller();
 
   // members.cpp: clients and what they do
   void start(Member& member);
@@ -115,6 +122,7 @@ class World {
   std::uint64_t events_ = 0;
   std::uint64_t done_ = 0;  ///< deeds
   std::ofstream recording_;
+  std::optional<Teller> teller_;                 ///< of Options::tell
   std::optional<recording::Recorder> recorder_;  ///< of Options::record
   std::map<std::string, Member> members_;
 };

@@ -446,6 +446,16 @@ TEST_P(FilesTest, OpensAreForWhatTheySay) {
   EXPECT_EQ(calls.error(calls->open(kRoot, calls.root(), mode)), EISDIR);
 }
 
+TEST_P(FilesTest, PathsFollowTheirFiles) {
+  const NodeRef dir = calls.must_make_directory(kRoot, calls.root(), "d");
+  const NodeRef file = calls.must_create(kRoot, dir, "f");
+  EXPECT_EQ(calls->path(file->id()), "d/f");
+  EXPECT_EQ(calls.error(calls->rename(kRoot, dir, "f", file, calls.root(), "g", nullptr)), 0);
+  EXPECT_EQ(calls->path(file->id()), "g");
+  EXPECT_EQ(calls.error(calls->remove(kRoot, calls.root(), "g", file)), 0);
+  EXPECT_NE(calls->path(file->id()), "g");
+}
+
 TEST_P(FilesTest, ForeignNodesAreNotTakenForOwn) {
   auto other = memory_file_system();
   const NodeRef foreign = other->root();
