@@ -34,9 +34,10 @@ header { position: sticky; top: 0; background: Canvas; padding: .5rem 1rem; bord
 h1 { font-size: 1rem; margin: 0 0 .3rem; }
 #found { color: var(--bad); font-weight: 600; white-space: pre-wrap; }
 #tools > * { margin-right: .6rem; }
-table { border-collapse: collapse; width: 100%; table-layout: fixed; }
+table { border-collapse: collapse; width: 100%; }
 th, td { border-left: 1px solid var(--line); padding: .1rem .4rem; text-align: left; vertical-align: top; overflow-wrap: anywhere; }
-thead th { position: sticky; background: Canvas; }
+th { min-width: 6rem; }
+thead th { position: sticky; top: var(--below, 0); background: Canvas; z-index: 1; }
 td:first-child, th:first-child { width: 5.5rem; border-left: 0; font-variant-numeric: tabular-nums; opacity: .7; }
 tr.step td { background: #8881; font-weight: 600; opacity: 1; }
 tr.now { outline: 2px solid #e80; background: var(--now); }
@@ -112,6 +113,9 @@ document.onkeydown = event => {
   if (event.key === 'Home') go(0);
 };
 document.querySelector('#end').onclick = () => go(rows.length - 1);
+// The names of the columns stay in sight, below the header.
+new ResizeObserver(([header]) => document.documentElement.style.setProperty(
+    '--below', header.target.offsetHeight + 'px')).observe(document.querySelector('header'));
 if (failed) go(rows.length - 1);
 </script></body></html>
 )";

@@ -27,34 +27,53 @@ constexpr std::size_t kNarrowest = 14;
 
 struct Column {
   std::string name;
-  std::size_t wanted = 0;  ///< what its longest moment takes
-  std::size_t width = 0;
+  std::size_t width = kNarrowest;
+  std::vector<std::size_t> lines;  ///< that its moments take, by how much wider than that it is
   std::string blank(const std::string& text) const {
     return std::string(width - std::min(width, text.size() + 2), ' ');
   }
 };
 
-/// What takes less than an equal share leaves the rest of it to the
-/// others; what wants more breaks its lines.
+std::vector<std::size_t> lines_by_width(const Story& story, const std::string& column,
+                                        std::size_t width) {
+  std::vector<std::size_t> lines;
+  for (std::size_t each = kNarrowest; each <= width; ++each) {
+    std::size_t longest = 0, all = 0;
+    for (const Moment& moment : story.moments) {
+      if (moment.column != column) continue;
+      longest = std::max(longest, moment.text.size() + kAround);
+      all += wrapped(moment.text, each - kAround).size();
+    }
+    lines.push_back(all);
+    if (longest <= each) break;
+  }
+  return lines;
+}
+
+/// Each character of the width goes where it saves most lines.
 std::vector<Column> columns_of(const Story& story, std::size_t width) {
   std::vector<Column> columns;
   for (const std::string& name : used_columns(story)) {
-    Column column{name, 0, 0};
-    for (const Moment& moment : story.moments) {
-      if (moment.column == name) column.wanted = std::max(column.wanted, moment.text.size());
+    columns.push_back({name, kNarrowest, lines_by_width(story, name, width)});
+  }
+  std::size_t rest = width - std::min(width, columns.size() * kNarrowest);
+  for (;;) {
+    Column* best = nullptr;
+    std::size_t saved = 0, cost = 1;
+    for (Column& column : columns) {
+      const std::size_t now = column.width - kNarrowest;
+      for (std::size_t more = 1; more <= rest && now + more < column.lines.size(); ++more) {
+        const std::size_t saves = column.lines[now] - column.lines[now + more];
+        if (saves * cost <= saved * more) continue;
+        best = &column;
+        saved = saves;
+        cost = more;
+      }
     }
-    column.wanted = std::max(column.wanted + kAround, kNarrowest);
-    columns.push_back(std::move(column));
+    if (best == nullptr) return columns;
+    best->width += cost;
+    rest -= cost;
   }
-  std::vector<Column*> thirsty;
-  for (Column& column : columns) thirsty.push_back(&column);
-  std::ranges::stable_sort(thirsty, {}, &Column::wanted);
-  for (std::size_t i = 0; i < thirsty.size(); ++i) {
-    const std::size_t share = width / (thirsty.size() - i);
-    thirsty[i]->width = std::min(thirsty[i]->wanted, std::max(share, kNarrowest));
-    width -= std::min(width, thirsty[i]->width);
-  }
-  return columns;
 }
 
 }  // namespace

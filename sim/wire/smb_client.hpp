@@ -91,12 +91,14 @@ class SmbClient final : public Client {
   wire::Task<std::string> write(OpenRef open, std::uint32_t cell);
   wire::Task<std::string> sync(OpenRef open);
   wire::Task<std::string> close(OpenRef open);
-  wire::Task<std::string> lock(OpenRef open, Deed deed);
-  wire::Task<std::string> unlock(OpenRef open, CellRange range);
   wire::Task<bool> write_through(OpenRef open, std::uint32_t cell, Bytes bytes, WriteId id);
   OpenRef find(const std::string& file, unsigned process, bool deferred = false) const;
   bool is_unheard() const;
   Nanos may_be_old_since(const Cache& cache) const;
+
+  // smb_locks.cpp
+  wire::Task<std::string> lock(OpenRef open, Deed deed);
+  wire::Task<std::string> unlock(OpenRef open, CellRange range);
   bool conflicts_here(const Open& open, CellRange range, bool exclusive) const;
 
   // smb_names.cpp: names and sizes
@@ -128,6 +130,7 @@ class SmbClient final : public Client {
   std::vector<OpenRef> opens_;
   std::map<std::uint8_t, CacheRef> leases_;                           ///< by key
   std::map<unsigned, std::shared_ptr<SmbSession::Started>> waiting_;  ///< locks, by process
+  std::multiset<std::uint64_t> locks_asked_;                          ///< nodes
   std::uint8_t last_key_ = 0;
   std::uint64_t last_open_ = 0;
 };
