@@ -24,7 +24,7 @@ std::string json_text(const std::string& text) {
   return out + "\"";
 }
 
-constexpr const char* kHead = R"(<!doctype html>
+constexpr const char* kPageHead = R"(<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <style>
@@ -124,7 +124,7 @@ if (failed) go(rows.length - 1);
 
 std::string page(const std::string& title, const Script& script, const Outcome& outcome) {
   const std::vector<std::string> columns = used_columns(outcome.story);
-  std::string out = kHead;
+  std::string out = kPageHead;
   out +=
       "<title></title><header><h1></h1><div id=\"found\"></div><div id=\"tools\">"
       "<input id=\"word\" placeholder=\"filter by a word\"><span id=\"columns\"></span>"

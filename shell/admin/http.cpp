@@ -18,7 +18,7 @@ namespace http = boost::beast::http;
 using boost::asio::ip::tcp;
 using Error = boost::system::error_code;
 
-constexpr std::size_t kConnectionsMax = 64;
+constexpr std::size_t kBrowsersMax = 64;
 constexpr std::chrono::seconds kTimeout{15};
 constexpr std::uint64_t kBodyMax = 1024;
 
@@ -128,7 +128,7 @@ void HttpServer::stop() {
 void HttpServer::accept() {
   acceptor_.async_accept([self = shared_from_this()](const Error& error, tcp::socket socket) {
     if (!self->acceptor_.is_open()) return;
-    if (!error && self->connections_ < kConnectionsMax) {
+    if (!error && self->connections_ < kBrowsersMax) {
       std::make_shared<Connection>(self, std::move(socket))->read();
     }
     self->accept();

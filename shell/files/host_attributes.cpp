@@ -16,11 +16,6 @@ constexpr std::size_t kDosUsual = 256, kDosMax = 64 * 1024 + 64;
 constexpr std::uint32_t kDosReadOnly = 0x1;  // MS-FSCC 2.6 FILE_ATTRIBUTE_READONLY
 constexpr std::uint64_t kSizeMax = (std::uint64_t{1} << 63) - 1;
 
-Result<void> checked(int result) {
-  if (result < 0) return last_error();
-  return {};
-}
-
 /// version, flags, two bytes of zero, attributes, seconds, nanoseconds, and with a list of rights
 /// mode, owner, group and the list; little endian.
 wire::Bytes encode(const DosInfo& info) {

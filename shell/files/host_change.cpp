@@ -37,11 +37,6 @@ class EntryLock {
   std::unique_lock<std::mutex> first_, second_;
 };
 
-Result<void> checked(int result) {
-  if (result < 0) return last_error();
-  return {};
-}
-
 /// ESTALE unless `name` leads to that inode.
 Result<void> expect(const HostNode& dir, const std::string& name, const HostNode& expected) {
   struct statx found;

@@ -31,6 +31,11 @@ class UniqueFd {
 };
 
 inline boost::system::error_code last_error() { return fail(errno); }
+/// What a system call returned.
+inline Result<void> checked(int result) {
+  if (result < 0) return last_error();
+  return {};
+}
 
 /// A name that may be one step below a directory.
 bool is_component(std::string_view name);

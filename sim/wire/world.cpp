@@ -11,7 +11,7 @@ namespace {
 
 using Kind = WireStep::Kind;
 
-const Mark kCut{Mark::Kind::sometimes, "wire", "a client is cut off"};
+const Mark kCutOff{Mark::Kind::sometimes, "wire", "a client is cut off"};
 const Mark kReset{Mark::Kind::sometimes, "wire", "connections are reset"};
 const Mark kFrozen{Mark::Kind::sometimes, "wire", "a client is frozen"};
 const Mark kClientCrash{Mark::Kind::sometimes, "wire", "a client crashes"};
@@ -218,7 +218,7 @@ void World::play_network(const WireStep& step, Member& member) {
   const std::string& host = member.address;
   switch (step.kind) {
     case Kind::cut:
-      witness_.marks.hit(kCut);
+      witness_.marks.hit(kCutOff);
       if (step.how == "callbacks") return network_->deafen(host);
       if (step.how != "in") network_->cut(host, kServer);
       if (step.how != "out") network_->cut(kServer, host);

@@ -5,7 +5,6 @@ namespace lockstep::core {
 namespace {
 
 using GraceTest = MachineTest;
-constexpr LockMode kShared = LockMode::shared, kExclusive = LockMode::exclusive;
 
 Limits judging() {  // new state is judged against what is on record
   Limits limits;

@@ -5,7 +5,6 @@ namespace lockstep::core {
 namespace {
 
 using LocksTest = MachineTest;
-constexpr LockMode kShared = LockMode::shared, kExclusive = LockMode::exclusive;
 
 TEST_F(LocksTest, AnUnlockInTheMiddleLeavesBothEnds) {
   const ClientId nfs = client(Protocol::nlm, "1");

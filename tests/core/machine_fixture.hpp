@@ -14,6 +14,7 @@
 namespace lockstep::core {
 
 inline constexpr FileId kFile{1, 0, 1};
+inline constexpr LockMode kShared = LockMode::shared, kExclusive = LockMode::exclusive;
 
 class MachineTest : public ::testing::Test {
  protected:

@@ -7,7 +7,7 @@
 
 #include "tests/wire/nfs3_world.hpp"
 
-namespace lockstep::wire::rpc_test {
+namespace lockstep::wire::rpc_test::nfs3_tests {
 namespace {
 
 using core::Operation;
@@ -211,4 +211,4 @@ TEST_F(Nfs3Gate, ARepeatOfAHeldCallJoinsIt) {
 }
 
 }  // namespace
-}  // namespace lockstep::wire::rpc_test
+}  // namespace lockstep::wire::rpc_test::nfs3_tests

@@ -6,7 +6,7 @@
 
 #include "tests/wire/nfs3_world.hpp"
 
-namespace lockstep::wire::rpc_test {
+namespace lockstep::wire::rpc_test::nfs3_tests {
 namespace {
 
 using nfs3::Status;
@@ -329,4 +329,4 @@ TEST_F(Nfs3Procedures, Mount) {
 }
 
 }  // namespace
-}  // namespace lockstep::wire::rpc_test
+}  // namespace lockstep::wire::rpc_test::nfs3_tests

@@ -4,7 +4,7 @@
 
 #include "tests/wire/nlm_world.hpp"
 
-namespace lockstep::wire::rpc_test {
+namespace lockstep::wire::rpc_test::nlm_tests {
 namespace {
 
 using nlm::Status;
@@ -231,4 +231,4 @@ TEST_F(NlmCallback, HostsOnRecordAreToldOfTheRestart) {
 }
 
 }  // namespace
-}  // namespace lockstep::wire::rpc_test
+}  // namespace lockstep::wire::rpc_test::nlm_tests

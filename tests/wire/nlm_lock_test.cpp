@@ -4,7 +4,7 @@
 
 #include "tests/wire/nlm_world.hpp"
 
-namespace lockstep::wire::rpc_test {
+namespace lockstep::wire::rpc_test::nlm_tests {
 namespace {
 
 using nlm::Status;
@@ -220,4 +220,4 @@ TEST_F(NlmLock, ANonBlockingLockWaitsForALeaseAndIsThenDecided) {
 }
 
 }  // namespace
-}  // namespace lockstep::wire::rpc_test
+}  // namespace lockstep::wire::rpc_test::nlm_tests

@@ -16,6 +16,8 @@
 
 namespace lockstep::wire::smb2::test {
 
+inline constexpr FileHandle kInherit = FileHandle::inherit();
+
 using sim::Answer;
 using sim::Ask;
 using sim::NtlmClient;

@@ -6,8 +6,6 @@
 namespace lockstep::wire::smb2::test {
 namespace {
 
-constexpr FileHandle kInherit = FileHandle::inherit();
-
 // ---- Compounds -----------------------------------------------------------------------
 
 TEST(Smb2Compound, RelatedTakesWhatThePredecessorHad) {

@@ -9,8 +9,6 @@
 namespace lockstep::wire::smb2::test {
 namespace {
 
-constexpr FileHandle kInherit = FileHandle::inherit();
-
 // ---- Credits -------------------------------------------------------------------------
 
 TEST(Smb2Credits, WindowSlidesOverWhatIsUsed) {

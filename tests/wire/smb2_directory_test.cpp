@@ -13,11 +13,11 @@ using S = NtStatus;
 using Names = std::vector<std::string>;
 constexpr std::uint8_t kRestart = 1, kSingle = 2, kReopen = 0x10;
 
-struct Fixture {
+struct DirectoryFixture {
   FileWorld world;
   FileClient client{world};
   FileHandle root;
-  Fixture() {
+  DirectoryFixture() {
     for (const char* name : {"alpha.txt", "Beta.txt", "gamma.dat"}) make(name);
     Creating create;
     create.disposition = Disposition::open;
@@ -31,7 +31,7 @@ struct Fixture {
 };
 
 TEST(Smb2Directory, ListsAllWithDotsFirstThenNoMore) {
-  Fixture f;
+  DirectoryFixture f;
   auto [status, names] = f.client.list(f.root, "*");
   ASSERT_EQ(status, S::success);
   ASSERT_EQ(names.size(), 5u);
@@ -43,7 +43,7 @@ TEST(Smb2Directory, ListsAllWithDotsFirstThenNoMore) {
 }
 
 TEST(Smb2Directory, EveryClassHasItsLayout) {
-  Fixture f;
+  DirectoryFixture f;
   for (const FileInfoClass info :
        {FileInfoClass::directory, FileInfoClass::full_directory, FileInfoClass::both_directory,
         FileInfoClass::id_full_directory, FileInfoClass::id_both_directory, FileInfoClass::names}) {
@@ -53,7 +53,7 @@ TEST(Smb2Directory, EveryClassHasItsLayout) {
 }
 
 TEST(Smb2Directory, ThePatternStaysUntilReopen) {
-  Fixture f;
+  DirectoryFixture f;
   EXPECT_EQ(f.client.list(f.root, "b*", kSingle).second, Names{"Beta.txt"});
   EXPECT_EQ(f.client.list(f.root, "gamma*").first, S::no_more_files);
   EXPECT_EQ(f.client.list(f.root, "*", kRestart).second, Names{"Beta.txt"});
@@ -61,14 +61,14 @@ TEST(Smb2Directory, ThePatternStaysUntilReopen) {
 }
 
 TEST(Smb2Directory, OneNameIsLookedUpWithoutCase) {
-  Fixture f;
+  DirectoryFixture f;
   EXPECT_EQ(f.client.list(f.root, "BETA.TXT").second, Names{"Beta.txt"});
   EXPECT_EQ(f.client.list(f.root, "BETA.TXT").first, S::no_more_files);
   EXPECT_EQ(f.client.list(f.root, "nothing", kReopen).first, S::no_such_file);
 }
 
 TEST(Smb2Directory, OneAtATimeInSmallBuffers) {
-  Fixture f;
+  DirectoryFixture f;
   Names all;
   for (;;) {
     auto [status, names] = f.client.list(f.root, "*", 0, FileInfoClass::both_directory, 120);
@@ -85,7 +85,7 @@ TEST(Smb2Directory, OneAtATimeInSmallBuffers) {
 }
 
 TEST(Smb2Directory, WhatWasRemovedMeanwhileIsNotListed) {
-  Fixture f;
+  DirectoryFixture f;
   EXPECT_EQ(f.client.list(f.root, "*", kSingle).second, Names{"."});
   for (const char* name : {"alpha.txt", "Beta.txt", "gamma.dat"}) {
     Creating doomed;
@@ -97,7 +97,7 @@ TEST(Smb2Directory, WhatWasRemovedMeanwhileIsNotListed) {
 }
 
 TEST(Smb2Directory, NeedsADirectoryAndTheRight) {
-  Fixture f;
+  DirectoryFixture f;
   Creating create;
   create.name = "alpha.txt";
   EXPECT_EQ(f.client.list(f.client.create(create).handle, "*").first, S::invalid_parameter);
@@ -108,7 +108,7 @@ TEST(Smb2Directory, NeedsADirectoryAndTheRight) {
 }
 
 TEST(Smb2Directory, NotificationsAreDeclined) {
-  Fixture f;
+  DirectoryFixture f;
   LittleWriter out;
   out.u16(32);
   out.u16(0);

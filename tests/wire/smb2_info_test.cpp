@@ -9,11 +9,11 @@ namespace {
 
 using S = NtStatus;
 
-struct Fixture {
+struct InfoFixture {
   FileWorld world;
   FileClient client{world};
   FileHandle file;
-  Fixture() {
+  InfoFixture() {
     file = open("f").handle;
     EXPECT_EQ(client.write(file, 0, "0123456789"), S::success);
   }
@@ -48,7 +48,7 @@ Bytes number(std::uint64_t value) {
 }
 
 TEST(Smb2QueryInfo, SizesOfTheClassesAndTooSmallBuffers) {
-  Fixture f;
+  InfoFixture f;
   const std::pair<FileInfoClass, std::size_t> classes[] = {
       {FileInfoClass::basic, 40},        {FileInfoClass::standard, 24},
       {FileInfoClass::internal, 8},      {FileInfoClass::ea, 4},
@@ -73,7 +73,7 @@ TEST(Smb2QueryInfo, SizesOfTheClassesAndTooSmallBuffers) {
 }
 
 TEST(Smb2QueryInfo, SaysWhatTheHandleMay) {
-  Fixture f;
+  InfoFixture f;
   const FileHandle read = f.open("f", 0, access::kReadData | access::kReadAttributes).handle;
   EXPECT_EQ(LittleReader(f.client.query(read, FileInfoClass::access).second).u32(),
             access::kReadData | access::kReadAttributes);
@@ -83,7 +83,7 @@ TEST(Smb2QueryInfo, SaysWhatTheHandleMay) {
 }
 
 TEST(Smb2QueryInfo, FileSystems) {
-  Fixture f;
+  InfoFixture f;
   for (const auto& [info, size] :
        {std::pair{1, 26}, {3, 24}, {4, 8}, {5, 20}, {6, 48}, {7, 32}, {8, 64}, {11, 28}}) {
     const auto [status, bytes] = f.client.query(f.file, 2, static_cast<std::uint8_t>(info));
@@ -94,7 +94,7 @@ TEST(Smb2QueryInfo, FileSystems) {
 }
 
 TEST(Smb2QueryInfo, SecurityIsTheModeAndTellsItsSize) {
-  Fixture f;
+  InfoFixture f;
   constexpr std::uint32_t kAll = security::kOwner | security::kGroup | security::kDacl;
   const auto [status, bytes] = f.client.query(f.file, 3, 0, 4096, kAll);
   ASSERT_EQ(status, S::success);
@@ -108,7 +108,7 @@ TEST(Smb2QueryInfo, SecurityIsTheModeAndTellsItsSize) {
 }
 
 TEST(Smb2SetInfo, AttributesAndTimes) {
-  Fixture f;
+  InfoFixture f;
   const auto basic = [&](std::uint64_t created, std::uint64_t modified, std::uint32_t attributes) {
     LittleWriter out;
     out.u64(created);
@@ -140,7 +140,7 @@ TEST(Smb2SetInfo, AttributesAndTimes) {
 }
 
 TEST(Smb2SetInfo, Sizes) {
-  Fixture f;
+  InfoFixture f;
   EXPECT_EQ(f.client.set(f.file, FileInfoClass::end_of_file, number(4)), S::success);
   EXPECT_EQ(f.size(), 4u);
   EXPECT_EQ(f.client.set(f.file, FileInfoClass::end_of_file, number(100)), S::success);
@@ -156,7 +156,7 @@ TEST(Smb2SetInfo, Sizes) {
 }
 
 TEST(Smb2SetInfo, DispositionIsSetAndTakenBack) {
-  Fixture f;
+  InfoFixture f;
   EXPECT_EQ(f.client.dispose(f.file), S::success);
   EXPECT_EQ(f.open("f").status, S::delete_pending);
   const Bytes standard = f.client.query(f.file, FileInfoClass::standard).second;
@@ -167,7 +167,7 @@ TEST(Smb2SetInfo, DispositionIsSetAndTakenBack) {
 }
 
 TEST(Smb2SetInfo, ADirectoryThatIsNotEmptyStays) {
-  Fixture f;
+  InfoFixture f;
   const FileHandle directory = f.open("d", option::kDirectoryFile).handle;
   const FileHandle inside = f.open("d\\g").handle;
   EXPECT_EQ(f.client.dispose(directory), S::directory_not_empty);
@@ -179,7 +179,7 @@ TEST(Smb2SetInfo, ADirectoryThatIsNotEmptyStays) {
 }
 
 TEST(Smb2Rename, MovesTheNameAndTheHandlesWithIt) {
-  Fixture f;
+  InfoFixture f;
   f.client.close(f.open("d", option::kDirectoryFile).handle);
   const FileHandle second = f.open("f").handle;
   EXPECT_EQ(f.client.rename(f.file, "d\\g"), S::success);
@@ -193,7 +193,7 @@ TEST(Smb2Rename, MovesTheNameAndTheHandlesWithIt) {
 }
 
 TEST(Smb2Rename, OnlyTheCaseOfTheName) {
-  Fixture f;
+  InfoFixture f;
   EXPECT_EQ(f.client.rename(f.file, "F"), S::success);
   Creating create;
   create.disposition = Disposition::open;
@@ -202,7 +202,7 @@ TEST(Smb2Rename, OnlyTheCaseOfTheName) {
 }
 
 TEST(Smb2Rename, TargetsThatExist) {
-  Fixture f;
+  InfoFixture f;
   const Created target = f.open("g");
   EXPECT_EQ(f.client.rename(f.file, "g"), S::object_name_collision);
   EXPECT_EQ(f.client.rename(f.file, "g", true), S::access_denied) << "it is open";
@@ -214,7 +214,7 @@ TEST(Smb2Rename, TargetsThatExist) {
 }
 
 TEST(Smb2Rename, AHandleThatMayDeleteTheDirectoryForbidsNewNamesInIt) {
-  Fixture f;
+  InfoFixture f;
   const FileHandle directory = f.open("d", option::kDirectoryFile).handle;
   EXPECT_EQ(f.client.rename(f.file, "d\\g"), S::sharing_violation);
   EXPECT_EQ(f.client.dispose(directory), S::success);
@@ -227,7 +227,7 @@ TEST(Smb2Rename, AHandleThatMayDeleteTheDirectoryForbidsNewNamesInIt) {
 }
 
 TEST(Smb2Rename, NeedsTheRightAndTheOthersConsent) {
-  Fixture f;
+  InfoFixture f;
   const FileHandle weak = f.open("f", 0, access::kReadData).handle;
   EXPECT_EQ(f.client.rename(weak, "g"), S::access_denied);
   f.client.close(weak);
@@ -247,7 +247,7 @@ TEST(Smb2Rename, NeedsTheRightAndTheOthersConsent) {
 }
 
 TEST(Smb2Rename, ADirectoryWithOpensBelowStays) {
-  Fixture f;
+  InfoFixture f;
   const FileHandle directory = f.open("d", option::kDirectoryFile).handle;
   const FileHandle inside = f.open("d\\g").handle;
   EXPECT_EQ(f.client.rename(directory, "e"), S::access_denied);
@@ -257,7 +257,7 @@ TEST(Smb2Rename, ADirectoryWithOpensBelowStays) {
 }
 
 TEST(Smb2Rename, BreaksTheHandleCacheAndWaits) {
-  Fixture f;
+  InfoFixture f;
   f.client.close(f.file);
   FileClient holder(f.world, 2);
   Creating leased;
@@ -274,7 +274,7 @@ TEST(Smb2Rename, BreaksTheHandleCacheAndWaits) {
 }
 
 TEST(Smb2Link, AFurtherName) {
-  Fixture f;
+  InfoFixture f;
   EXPECT_EQ(f.client.rename(f.file, "h", false, FileInfoClass::link), S::success);
   EXPECT_TRUE(f.exists("h"));
   EXPECT_TRUE(f.exists("f"));

@@ -51,13 +51,13 @@ Bytes descriptor_of(const std::optional<Bytes>& acl) {
 }
 Bytes list_of(const std::vector<Entry>& entries) { return descriptor_of(acl_of(entries)); }
 
-struct Fixture {
+struct SecurityFixture {
   FileWorld world;
   FileClient client{world};
   Creating existing;
   FileHandle file;
 
-  explicit Fixture(std::vector<std::pair<std::string, Bytes>> contexts = {}) {
+  explicit SecurityFixture(std::vector<std::pair<std::string, Bytes>> contexts = {}) {
     Creating create;
     create.name = "f";
     create.contexts = std::move(contexts);
@@ -117,7 +117,7 @@ TEST(Smb2Security, WhatIsNoDescriptor) {
 }
 
 TEST(Smb2Security, TheListComesBackAsItWasSet) {
-  Fixture f;
+  SecurityFixture f;
   const Bytes acl = acl_of({{kDeny, access::kWriteEa}, {kAllow, access::kFileAll, 5, 11}});
   EXPECT_EQ(f.set(descriptor_of(acl)), S::success);
   EXPECT_EQ(f.list(), acl);
@@ -128,14 +128,14 @@ TEST(Smb2Security, TheListComesBackAsItWasSet) {
 
 TEST(Smb2Security, ANewFileTakesTheListOfItsCreation) {
   const Bytes acl = acl_of({{kAllow, access::kFileRead | kStandard}});
-  Fixture f({{"SecD", descriptor_of(acl)}});
+  SecurityFixture f({{"SecD", descriptor_of(acl)}});
   EXPECT_EQ(f.list(), acl);
   EXPECT_EQ(f.open(access::kReadData), S::success);
   EXPECT_EQ(f.open(access::kWriteData), S::access_denied);
 }
 
 TEST(Smb2Security, TheListIsEnforced) {
-  Fixture f;
+  SecurityFixture f;
   EXPECT_EQ(f.set(list_of({})), S::success);
   EXPECT_EQ(f.open(access::kReadData), S::access_denied);
   EXPECT_EQ(f.open(access::kGenericWrite), S::access_denied);
@@ -153,7 +153,7 @@ TEST(Smb2Security, TheListIsEnforced) {
 }
 
 TEST(Smb2Security, AnotherModeEndsTheList) {
-  Fixture f;
+  SecurityFixture f;
   const files::Credentials alice{1000, 1000, {}};
   EXPECT_EQ(f.set(list_of({{kDeny, access::kAppendData}, {kAllow, access::kFileAll}})), S::success);
   files::FileSystem& files = *f.world.tree;
@@ -167,7 +167,7 @@ TEST(Smb2Security, AnotherModeEndsTheList) {
 }
 
 TEST(Smb2Security, AnOpenThatIsDeniedFailsWhatIsRelatedToIt) {
-  Fixture f;
+  SecurityFixture f;
   EXPECT_EQ(f.set(list_of({{kAllow, access::kFileRead | kStandard, 3, 0}})), S::success);
   f.existing.access = access::kWriteData;
   Ask create, close;

@@ -12,28 +12,9 @@ namespace {
 using rpc::Reply;
 using rpc::Transport;
 
-// Version 2 and rpcbind share the numbers 0 to 5.
-enum Procedure : std::uint32_t {
-  kNull = 0,
-  kSet = 1,
-  kUnset = 2,
-  kGetPort = 3,  // rpcbind: GETADDR
-  kDump = 4,
-  kCallIt = 5,  // version 4: BCAST
-  kGetTime = 6,
-  kGetVersionAddress = 9,
-  kGetAddressList = 11,
-};
-
-constexpr std::uint32_t kProtocolTcp = 6;
-constexpr std::uint32_t kProtocolUdp = 17;
 constexpr std::size_t kNetidMax = 32;
 constexpr std::size_t kOwnerMax = 255;
 constexpr std::size_t kForeignMappingsMax = 256;
-
-std::uint32_t protocol_number(Transport transport) {
-  return transport == Transport::tcp ? kProtocolTcp : kProtocolUdp;
-}
 
 bool parse_protocol(std::uint32_t number, Transport& transport) {
   transport = number == kProtocolTcp ? Transport::tcp : Transport::udp;

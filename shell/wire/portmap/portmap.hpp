@@ -17,6 +17,26 @@ namespace lockstep::wire::portmap {
 inline constexpr std::uint32_t kProgram = 100000;
 inline constexpr std::uint16_t kPort = 111;
 
+// Version 2 and rpcbind share the numbers 0 to 5.
+enum Procedure : std::uint32_t {
+  kNull = 0,
+  kSet = 1,
+  kUnset = 2,
+  kGetPort = 3,  // rpcbind: GETADDR
+  kDump = 4,
+  kCallIt = 5,  // version 4: BCAST
+  kGetTime = 6,
+  kGetVersionAddress = 9,
+  kGetAddressList = 11,
+};
+
+// The numbers of IP.
+inline constexpr std::uint32_t kProtocolTcp = 6;
+inline constexpr std::uint32_t kProtocolUdp = 17;
+inline std::uint32_t protocol_number(rpc::Transport transport) {
+  return transport == rpc::Transport::tcp ? kProtocolTcp : kProtocolUdp;
+}
+
 struct Mapping {
   std::uint32_t program = 0;
   std::uint32_t version = 0;

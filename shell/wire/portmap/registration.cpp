@@ -6,14 +6,11 @@
 namespace lockstep::wire::portmap {
 namespace {
 
-constexpr std::uint32_t kSet = 1;
-constexpr std::uint32_t kUnset = 2;
-
 Task<rpc::CallResult> tell(rpc::Client& client, std::uint32_t procedure, Mapping mapping) {
   BigWriter arguments;
   arguments.u32(mapping.program);
   arguments.u32(mapping.version);
-  arguments.u32(mapping.transport == rpc::Transport::tcp ? 6 : 17);
+  arguments.u32(protocol_number(mapping.transport));
   arguments.u32(mapping.port);
   rpc::Outgoing call;
   call.program = kProgram;

@@ -14,7 +14,6 @@ namespace {
 constexpr std::size_t kCreditsAt = 14;
 constexpr std::size_t kFlagsAt = 16;
 constexpr std::size_t kNextAt = 20;
-constexpr std::size_t kSignatureAt = 48;
 
 std::size_t base_of(const Outgoing& outgoing) {
   return outgoing.encrypt_for ? crypto::kTransformSize : 0;

@@ -44,6 +44,7 @@ enum class Command : std::uint16_t {
 inline constexpr std::uint16_t kCommandCount = 19;
 
 inline constexpr std::size_t kHeaderSize = 64;
+inline constexpr std::size_t kSignatureAt = 48;
 inline constexpr std::uint32_t kFlagResponse = 0x00000001;
 inline constexpr std::uint32_t kFlagAsync = 0x00000002;
 inline constexpr std::uint32_t kFlagRelated = 0x00000004;

@@ -1,26 +1,21 @@
 #include "shell/wire/smb2/crypto/cipher.hpp"
 
-#include <openssl/evp.h>
-
 #include <algorithm>
 #include <array>
 #include <cassert>
-#include <stdexcept>
+
+#include "shell/wire/smb2/crypto/openssl.hpp"
 
 namespace lockstep::wire::smb2::crypto {
 namespace {
 
 // Offsets in the transform header; what is authenticated with the message starts at the nonce.
-constexpr std::size_t kSignatureAt = 4;
+constexpr std::size_t kTagAt = 4;
 constexpr std::size_t kNonceAt = 20;
 constexpr std::size_t kTagSize = 16;
 constexpr std::size_t kNonceRoom = 16;
 constexpr std::array<std::uint8_t, 4> kProtocol = {0xFD, 'S', 'M', 'B'};
 constexpr std::uint16_t kEncrypted = 1;
-
-void check(bool good) {
-  if (!good) throw std::runtime_error("OpenSSL refused to encrypt");
-}
 
 EVP_CIPHER* method(CipherId id) {
   static EVP_CIPHER* const methods[] = {EVP_CIPHER_fetch(nullptr, "AES-128-CCM", nullptr),
@@ -80,8 +75,7 @@ void Cipher::seal(std::span<std::uint8_t> frame, std::uint64_t session_id) {
                           static_cast<int>(kTransformSize - kNonceAt)) == 1);
   check(EVP_EncryptUpdate(evp, message.data(), &done, message.data(), size) == 1);
   check(EVP_EncryptFinal_ex(evp, message.data() + done, &done) == 1);
-  check(EVP_CIPHER_CTX_ctrl(evp, EVP_CTRL_AEAD_GET_TAG, kTagSize, frame.data() + kSignatureAt) ==
-        1);
+  check(EVP_CIPHER_CTX_ctrl(evp, EVP_CTRL_AEAD_GET_TAG, kTagSize, frame.data() + kTagAt) == 1);
 }
 
 ByteView Cipher::open(std::span<std::uint8_t> frame) {
@@ -90,8 +84,7 @@ ByteView Cipher::open(std::span<std::uint8_t> frame) {
   const int size = static_cast<int>(message.size());
   int done = 0;
   check(EVP_DecryptInit_ex2(evp, nullptr, nullptr, frame.data() + kNonceAt, nullptr) == 1);
-  check(EVP_CIPHER_CTX_ctrl(evp, EVP_CTRL_AEAD_SET_TAG, kTagSize, frame.data() + kSignatureAt) ==
-        1);
+  check(EVP_CIPHER_CTX_ctrl(evp, EVP_CTRL_AEAD_SET_TAG, kTagSize, frame.data() + kTagAt) == 1);
   if (context_->ccm) check(EVP_DecryptUpdate(evp, nullptr, &done, nullptr, size) == 1);
   check(EVP_DecryptUpdate(evp, nullptr, &done, frame.data() + kNonceAt,
                           static_cast<int>(kTransformSize - kNonceAt)) == 1);

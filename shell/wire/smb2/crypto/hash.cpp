@@ -1,29 +1,19 @@
 #include "shell/wire/smb2/crypto/hash.hpp"
 
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
 #include <openssl/params.h>
 
 #include <bit>
-#include <memory>
-#include <stdexcept>
 #include <utility>
+
+#include "shell/wire/smb2/crypto/openssl.hpp"
 
 namespace lockstep::wire::smb2::crypto {
 namespace {
 
-struct Free {
-  void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
-  void operator()(EVP_MAC_CTX* context) const { EVP_MAC_CTX_free(context); }
-};
-
-void check(bool good) {
-  if (!good) throw std::runtime_error("OpenSSL refused an operation of its default provider");
-}
-
 template <class Digest>
 Digest digest(const EVP_MD* method, std::initializer_list<ByteView> parts) {
-  const std::unique_ptr<EVP_MD_CTX, Free> context(EVP_MD_CTX_new());
+  const DigestContext context(EVP_MD_CTX_new());
   check(context && EVP_DigestInit_ex(context.get(), method, nullptr) == 1);
   for (const ByteView part : parts) {
     check(EVP_DigestUpdate(context.get(), part.data(), part.size()) == 1);
@@ -36,7 +26,7 @@ Digest digest(const EVP_MD* method, std::initializer_list<ByteView> parts) {
 template <class Digest>
 Digest hmac(const char* name, ByteView key, std::initializer_list<ByteView> parts) {
   static EVP_MAC* const method = EVP_MAC_fetch(nullptr, "HMAC", nullptr);
-  const std::unique_ptr<EVP_MAC_CTX, Free> context(EVP_MAC_CTX_new(method));
+  const MacContext context(EVP_MAC_CTX_new(method));
   const OSSL_PARAM params[] = {
       OSSL_PARAM_construct_utf8_string("digest", const_cast<char*>(name), 0),
       OSSL_PARAM_construct_end()};

@@ -1,25 +1,19 @@
 #include "shell/wire/smb2/crypto/signer.hpp"
 
-#include <openssl/evp.h>
 #include <openssl/params.h>
 
 #include <algorithm>
 #include <cassert>
-#include <stdexcept>
 
 #include "shell/wire/smb2/crypto/hash.hpp"
+#include "shell/wire/smb2/crypto/openssl.hpp"
 #include "shell/wire/smb2/header.hpp"
 
 namespace lockstep::wire::smb2::crypto {
 namespace {
 
-constexpr std::size_t kSignatureAt = 48;
 using Block = std::array<std::uint8_t, 16>;
 using HeaderBytes = std::array<std::uint8_t, kHeaderSize>;
-
-void check(bool good) {
-  if (!good) throw std::runtime_error("OpenSSL refused to sign");
-}
 
 /// The header as it is signed: with a signature field of zeros.
 HeaderBytes unsigned_header(ByteView message) {
@@ -28,12 +22,6 @@ HeaderBytes unsigned_header(ByteView message) {
   std::copy_n(message.begin(), kSignatureAt, header.begin());
   return header;
 }
-
-struct Free {
-  void operator()(EVP_MAC_CTX* context) const { EVP_MAC_CTX_free(context); }
-  void operator()(EVP_CIPHER_CTX* context) const { EVP_CIPHER_CTX_free(context); }
-};
-using CipherContext = std::unique_ptr<EVP_CIPHER_CTX, Free>;
 
 class HmacSigner final : public Signer {
  public:
@@ -60,7 +48,7 @@ class HmacSigner final : public Signer {
   }
 
  private:
-  std::unique_ptr<EVP_MAC_CTX, Free> context_;
+  MacContext context_;
 };
 
 /// AES-CMAC (RFC 4493) as what it is: CBC with a last block that is masked. OpenSSL's own CMAC
