@@ -15,7 +15,8 @@ Refuse(s, reply, holders) == [Say(s, reply) EXCEPT !.holders = holders]
 (* NLM and NFSv4 have a word for grace; the others wait, and so does who   *)
 (* has had his reply.                                                      *)
 ForGrace(s, e, i) ==
-  IF IsSmb(Holder[e.owner]) \/ (e.type = "AccessRequested" /\ Family[e.owner] = "nlm") \/ (i > 0 /\ IsLock(e) /\ e.wait)
+  IF IsSmb(Holder[e.owner]) \/ (e.type = "AccessRequested" /\ Family[e.owner] = "nlm")
+     \/ (i > 0 /\ s.locks.queue[i].answered)
   THEN Wait(s, {"grace"}) ELSE Say(s, "grace")
 Gated(s) == s.phase = "grace" /\ grace_scope = "all"
 Protected(s, j) == j.there \cap s.unclaimed.rights # {}
@@ -116,8 +117,12 @@ Locked(s, e, i) ==
       t == Broken(s, j)
       w == L!Waiter(e)
       new == L!Step(Ranges(t), e)
-      old == [t EXCEPT !.locks.queue[i] = Place(e, {})]
-      granted == IF i = 0 \/ ~e.wait THEN LocksStep(t, e).state ELSE [t EXCEPT !.locks = Kept(L!Wake(Ranges(old), i))]
+      old == [t EXCEPT !.locks.queue[i].waits = {}]
+      turn == i > 0 /\ Family[o] = "v4" /\ s.locks.queue[i].answered       \* to come and take it
+      granted == IF i = 0 \/ ~e.wait THEN LocksStep(t, e).state
+                 ELSE IF Family[o] # "v4" THEN [t EXCEPT !.locks = Kept(L!Wake(Ranges(old), i))]
+                 ELSE [t EXCEPT !.locks.held = L!Granted(Ranges(t), w),
+                                !.locks.queue = SelectSeq(L!Without(@, i), LAMBDA v : ~(v.answered /\ L!Had(v, w)))]
   IN  IF s.failed /\ Recorded(o) THEN Say(s, "journal_failed")
       ELSE IF e.reclaim \/ (Family[o] = "smb" /\ L!Count(s.unclaimed.locks[o], e, e.kind) > 0) THEN LockReclaimed(s, e)
       ELSE IF Gated(s) THEN ForGrace(s, e, i)
@@ -128,7 +133,9 @@ Locked(s, e, i) ==
       ELSE IF j.waits # {} THEN Wait(t, j.waits)
       ELSE IF UnclaimedHolds(s, w) THEN ForGrace(t, e, i)
       ELSE IF IF i = 0 \/ ~e.wait THEN new.reply = "granted" ELSE L!CanGo(Ranges(old), i)
-      THEN IF Busy(t, e) THEN Wait(t, {"accesses"}) ELSE Say(Claimed(Passed(granted, Asks(e)), o, e), "granted")
+      THEN IF Busy(t, e) THEN Wait(t, {"accesses"})
+           ELSE IF turn THEN Say([t EXCEPT !.locks = Kept(L!Wake(Ranges(old), i))], "granted")
+           ELSE Say(Claimed(Passed(granted, Asks(e)), o, e), "granted")
       ELSE IF i = 0 \/ ~e.wait
       THEN IF new.reply = "blocked" THEN IF e.beside THEN Say(t, "deadlock") ELSE Wait(t, {})
            ELSE Refuse(t, new.reply, new.holders)
@@ -149,12 +156,18 @@ LaterWord(s, e, waits) ==
 Barred(s, e, word) == IF word # "later" THEN s
   ELSE [s EXCEPT !.rights.bars = @ \cup {[client |-> Holder[e.owner], cause |-> R!CauseOf(Asks(e))]}]
 
+(* A blocking lock of NLM is told so whatever it waits for, one of NFSv4   *)
+(* when it is ranges: for anything else it is held for a while, then DELAY.*)
+Blocked(e, waits) == IsLock(e) /\ e.wait /\
+  (Family[e.owner] = "nlm" \/ (Family[e.owner] = "v4" /\ waits = {}))
+
 Asked(s, e) ==
   LET t    == Judged(s, e, 0)
       word == LaterWord(t.state, e, t.waits)
+      blocked == Blocked(e, t.waits)
   IN  IF t.reply # "parked" THEN t
-      ELSE IF ~e.patient /\ ~(IsLock(e) /\ e.wait) THEN Say(Barred(t.state, e, word), word)
+      ELSE IF ~e.patient /\ ~blocked /\ ~(IsLock(e) /\ t.waits = {}) THEN Say(Barred(t.state, e, word), word)
       ELSE IF Len(s.locks.queue) >= waiters_per_file_max THEN Say(t.state, "limit")
-      ELSE Say([t.state EXCEPT !.locks.queue = Append(@, Place(e, t.waits))],
-               IF IsLock(e) /\ e.wait /\ Family[e.owner] # "smb" THEN "blocked" ELSE "parked")
+      ELSE Say([t.state EXCEPT !.locks.queue = Append(@, Place(e, t.waits, blocked))],
+               IF blocked THEN "blocked" ELSE "parked")
 =============================================================================

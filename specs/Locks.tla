@@ -96,6 +96,10 @@ Drop(s, Gone(_), how, ended) ==
 -----------------------------------------------------------------------------
 (* The actions.                                                            *)
 
+(* What an NFSv4 owner waited for, or was told of, is what it has with w.  *)
+Had(v, w) == /\ Protocol[v.owner] = "v4" /\ v.owner = w.owner
+             /\ Within(v, w) /\ w.kind \in {v.kind, "exclusive"}
+
 LockRequested(s, e) ==
   LET w       == Waiter(e)
       mine    == {i \in DOMAIN s.queue : w.owner \in Posix /\ SameRequest(s.queue[i], w)}
@@ -104,10 +108,7 @@ LockRequested(s, e) ==
       ahead   == IF e.wait THEN Before(s, w, place) ELSE {}
       queued  == [s EXCEPT !.queue = Append(@, w)]
       full    == Len(s.queue) >= waiters_per_file_max
-      (* what an NFSv4 owner waited for, or was told of, is what it has now *)
-      Had(v)  == Protocol[v.owner] = "v4" /\ v.owner = w.owner /\ Within(v, w)
-                 /\ w.kind \in {v.kind, "exclusive"}
-      rest    == SelectSeq(s.queue, LAMBDA v : ~Had(v))
+      rest    == SelectSeq(s.queue, LAMBDA v : ~Had(v, w))
   IN  IF e.wait /\ w.owner \in Nlm /\ mine # {} THEN Say(s, "blocked")    \* told so again
       ELSE IF w.owner \in Posix /\ HoldsAs(s.held[w.owner], w, w.kind)
       THEN Done([s EXCEPT !.queue = rest, !.calls = EndCalls(@, w)], <<>>, "granted")

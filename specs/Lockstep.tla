@@ -22,9 +22,12 @@ Again(s, i) ==
       \* Locks may have taken it out, or a turn before it that it used.
       left == {k \in DOMAIN t.state.locks.queue : LET v == t.state.locks.queue[k] IN
                  v.owner = w.owner /\ v.asks = w.asks /\ ~v.told}
-  IN  IF t.reply = "parked" THEN [t.state EXCEPT !.locks.queue[i].waits = t.waits]
+      now  == ~w.answered /\ Blocked(w.asks, t.waits)
+  IN  IF t.reply = "parked"
+      THEN Tell([t.state EXCEPT !.locks.queue[i].waits = t.waits, !.locks.queue[i].answered = @ \/ now],
+                IF now THEN <<[what |-> "blocked", id |-> w.asks.id]>> ELSE <<>>)
       ELSE IF Queued(w) /\ t.reply = "granted"       \* Locks has taken it out, or keeps its turn
-      THEN Tell(IF Family[w.owner] = "smb" /\ Len(t.state.locks.queue) = Len(s.locks.queue)
+      THEN Tell(IF Len(t.state.locks.queue) = Len(s.locks.queue) /\ ~t.state.locks.queue[i].told
                 THEN [t.state EXCEPT !.locks.queue = L!Without(@, i)] ELSE t.state, <<told>>)
       ELSE IF t.reply \in {"granted", "ok"}
       THEN Tell(IF left = {} THEN t.state
@@ -64,14 +67,14 @@ LockCancelled(s, e) ==
 Closed(s, o, c) ==
   LET last == s.rights.opens[c] = 1 /\ IsSmb(c)
       t == [s EXCEPT !.rights.opens[c] = @ - 1, !.shares = S!OpenClosed(s.shares, o).state,
-                     !.unclaimed.opens = @ \ {o}, !.unclaimed.locks[o] = IF Family[o] = "smb" THEN {} ELSE @]
+                     !.unclaimed.opens = @ \ {o}, !.unclaimed.locks[o] = IF Family[o] = "nlm" THEN @ ELSE {}]
   IN  IF last THEN [t EXCEPT !.rights = R!EndBreaks(@, {c}, [d \in {c} |-> {}]), !.unclaimed.rights = @ \ {c}] ELSE t
 OpenClosed(s, e) ==
   LET o == e.owner
       c == Holder[o]
       Mine(w) == w.owner = o
       t == LeaveAll(s, Mine, "closed")
-      u == IF IsSmb(c) THEN LocksStep(t, [type |-> "OpenClosed", owner |-> o]).state ELSE t
+      u == IF Family[o] # "nlm" THEN LocksStep(t, [type |-> "OpenClosed", owner |-> o]).state ELSE t
       removes == S!OpenClosed(s.shares, o).reply = "remove"
   IN  IF s.shares.opens[o] = {} THEN Say(s, "unknown_open") ELSE Say(Closed(u, o, c), IF removes THEN "remove" ELSE "ok")
 
@@ -202,7 +205,7 @@ Event ==
         [type |-> "GraceEnded"], [type |-> "Restarted"]}
 
 (* The clients' side: one request of an owner at a time; SMB works through *)
-(* an open; nobody uses what it has not reclaimed.                         *)
+(* an open, NFSv4 locks through one; nobody uses what it has not reclaimed.*)
 Idle(s, o) == /\ \A i \in DOMAIN s.locks.queue : s.locks.queue[i].owner # o
               /\ \A a \in s.rights.inflight : a.owner # o
 HasOpen(s, o) == s.shares.opens[o] # {} /\ o \notin s.unclaimed.opens
@@ -215,7 +218,7 @@ Fair(s, e) ==
     [] e.type = "LockRequested" ->
          /\ Idle(s, e.owner) \/ \E i \in DOMAIN s.locks.queue :      \* it takes what was kept for it
               s.locks.queue[i].told /\ L!SameRequest(s.locks.queue[i], e)
-         /\ IsSmb(Holder[e.owner]) => HasOpen(s, e.owner)
+         /\ Flavour[Holder[e.owner]] # "none" => HasOpen(s, e.owner)
          /\ IF e.reclaim THEN ~IsSmb(Holder[e.owner]) /\ L!Lock(e, e.kind) \in s.unclaimed.locks[e.owner]
             ELSE IsSmb(Holder[e.owner]) \/ s.unclaimed.locks[e.owner] = {}
     [] e.type = "Unlocked"      -> s.locks.held[e.owner] # {}
@@ -223,7 +226,7 @@ Fair(s, e) ==
     [] e.type = "OpenClosed"    -> HasOpen(s, e.owner) /\ Idle(s, e.owner)
     [] e.type = "AccessEnded"   -> \E a \in s.rights.inflight : a.owner = e.owner
     [] e.type = "PatienceEnded" -> \E i \in DOMAIN s.locks.queue :
-         s.locks.queue[i].owner = e.owner /\ ~IsSmb(Holder[e.owner]) /\ ~Queued(s.locks.queue[i])
+         s.locks.queue[i].owner = e.owner /\ ~IsSmb(Holder[e.owner]) /\ ~s.locks.queue[i].answered
     [] e.type = "RequestCancelled" -> ~Idle(s, e.owner)
     [] e.type \in {"BreakAcknowledged", "RightReturned"} ->
          s.rights.right[e.client] # {} /\ e.client \notin s.unclaimed.rights

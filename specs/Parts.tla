@@ -12,8 +12,10 @@
 (*              queue is one of Locks with: `asks`, the request; `waits`,  *)
 (*              the holders whose breaks it waits for, or "turn" when they *)
 (*              have ended, "accesses", "grace"; {}: for ranges; `woken`,  *)
-(*              only within a step.  Who waits for no range, as queued     *)
-(*              locks do, stands there with an empty one.                  *)
+(*              only within a step; `answered`, it was told that it is     *)
+(*              blocked (NLM at once, NFSv4 when it first meets ranges):   *)
+(*              from then on it has no patience to lose.  Who waits for no *)
+(*              range, as queued locks do, stands there with an empty one. *)
 (*   phase      "normal" or "grace"                                        *)
 (*   unclaimed  what is recovered and not reclaimed: opens, rights, ranges *)
 (*   failed     the journal cannot be written                              *)
@@ -60,11 +62,11 @@ Asks(e) == LET c == Holder[e.owner] IN
                 [] e.type = "AccessRequested" -> e.operation]
 
 Queued(w) == IsLock(w.asks) /\ w.asks.wait      \* nobody overtakes it
-ForRanges(w) == Queued(w) /\ w.waits = {}
+ForRanges(w) == Queued(w) /\ w.waits = {} /\ ~w.told
 ForBreaks(w) == w.waits \cap (Clients \cup {"turn"}) # {}
-Place(e, waits) == LET r == IF IsLock(e) /\ e.wait THEN e ELSE [first |-> 0, last |-> -1, kind |-> "shared"] IN
+Place(e, waits, answered) == LET r == IF IsLock(e) /\ e.wait THEN e ELSE [first |-> 0, last |-> -1, kind |-> "shared"] IN
   [owner |-> e.owner, first |-> r.first, last |-> r.last, kind |-> r.kind,
-   told |-> FALSE, waits |-> waits, woken |-> FALSE, asks |-> e]
+   told |-> FALSE, answered |-> answered, waits |-> waits, woken |-> FALSE, asks |-> e]
 
 Say(s, reply) == [state |-> s, reply |-> reply, waits |-> {}, holders |-> {}]
 
@@ -115,7 +117,8 @@ Marked(s, t) ==
       over   == s.phase = "grace" /\ t.phase = "normal"
       changed == {o \in Owner : s.locks.held[o] # t.locks.held[o]}
       Mark(w) == LET left == w.waits \ ended IN
-        IF ForRanges(w) THEN [w EXCEPT !.woken = @ \/ MayGo(s, t, changed, w)]
+        IF w.told THEN w
+        ELSE IF ForRanges(w) THEN [w EXCEPT !.woken = @ \/ MayGo(s, t, changed, w)]
         ELSE [w EXCEPT !.waits = IF left = {} THEN {"turn"} ELSE left,
                        !.woken = @ \/ left = {} \/ ("accesses" \in left /\ access) \/ ("grace" \in left /\ over)]
   IN  IF t.locks.queue = <<>> THEN Known(t)
@@ -128,9 +131,8 @@ Leave(s, i, how) ==
       Freed(w, k) == Queued(gone) /\ ForRanges(w) /\ (k > i \/ gone.told) /\ L!Overlap(w, gone)
       nudged == [k \in DOMAIN s.locks.queue |->
                    [s.locks.queue[k] EXCEPT !.woken = @ \/ Freed(s.locks.queue[k], k)]]
-      answered == Queued(gone) /\ Family[gone.owner] # "smb"        \* it was told that it is blocked
   IN  Tell([s EXCEPT !.locks.queue = L!Without(nudged, i)],
-           IF answered THEN <<>> ELSE <<[what |-> "ended", id |-> gone.asks.id, how |-> how]>>)
+           IF gone.answered THEN <<>> ELSE <<[what |-> "ended", id |-> gone.asks.id, how |-> how]>>)
 RECURSIVE LeaveAll(_, _, _)
 LeaveAll(s, Gone(_), how) ==
   LET is == {i \in DOMAIN s.locks.queue : Gone(s.locks.queue[i])}

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "tests/spec/translator.hpp"
+#include "tests/spec/words.hpp"
 
 namespace lockstep::test {
 
@@ -58,9 +59,9 @@ class DirRights : public Translator {
       return answered(apply(RightReturned{request, client(who), right ? right->right : RightId{}}),
                       request);
     }
-    Value said = answered(
-        apply(BreakAcknowledged{request, client(who), Flavour::directory_lease, key(who), {}, {}}),
-        request);
+    Value said = answered(apply(BreakAcknowledged{
+                              request, client(who), Flavour::directory_lease, key_of(who), {}, {}}),
+                          request);
     // The specification has no handles: a lease that never was is one that fell.
     const bool never = said["reply"].text == "unknown_right";
     return never ? outcome("not_breaking", {}) : said;
@@ -108,29 +109,12 @@ class DirRights : public Translator {
   void load_more(const std::any& more) override { directory_ = std::any_cast<Directory>(more); }
 
  private:
-  Flavour flavour(const std::string& who) const {
-    const std::string& word = flavours_[who].text;
-    return word == "directory_lease"        ? Flavour::directory_lease
-           : word == "directory_delegation" ? Flavour::directory_delegation
-                                            : Flavour::none;
-  }
+  Flavour flavour(const std::string& who) const { return flavour_of(flavours_[who].text); }
   bool smb(const std::string& who) const { return flavour(who) == Flavour::directory_lease; }
   bool delegated(const std::string& who) const { return is_delegation(flavour(who)); }
   Protocol protocol(const std::string& who) const {
     return smb(who) ? Protocol::smb : delegated(who) ? Protocol::nfs41 : Protocol::nfs3;
   }
-  static LeaseKey key(const std::string& who) {
-    LeaseKey key;
-    key.bytes[0] = static_cast<std::uint8_t>(who[0]);
-    return key;
-  }
-  static Value letters(Rights rights) {
-    std::vector<Value> all;
-    if (rights.has(RightBit::read)) all.emplace_back("R");
-    if (rights.has(RightBit::handle)) all.emplace_back("H");
-    return Value::set(all);
-  }
-
   void show_everybody() {
     for (const std::string& name : flavours_.keys) {
       if (client(name)) continue;
@@ -162,7 +146,7 @@ class DirRights : public Translator {
     asked.directory = true;
     asked.wish.flavour = flavour(who);
     asked.wish.rights = event["wish"].contains("H") ? kRH : kR;
-    if (smb(who)) asked.wish.key = key(who);
+    if (smb(who)) asked.wish.key = key_of(who);
     OpenReply opened;
     for (const Effect& effect : apply(asked)) {
       const auto* reply = std::get_if<Reply>(&effect);
@@ -187,7 +171,7 @@ class DirRights : public Translator {
     asked.client = client(who);
     asked.open = open_of(who);
     asked.target = {kFile, Operation::change_directory};
-    if (smb(who)) asked.parent_key = key(who);
+    if (smb(who)) asked.parent_key = key_of(who);
     directory_.changes[asked.request] = change;
     return answered(apply(asked), asked.request);
   }

@@ -4,6 +4,7 @@
 #include <tuple>
 
 #include "tests/spec/translator.hpp"
+#include "tests/spec/words.hpp"
 
 namespace lockstep::test {
 
@@ -45,11 +46,7 @@ class Grace : public Translator {
       return "ok";
     }
     if (type == "JournalWritten") {
-      for (const Change& change : disk_.journal.front()) {
-        const std::string key = encode_key(change.record);
-        disk_.records.erase(key);
-        if (!change.erase) disk_.records.emplace(key, change.record);
-      }
+      for (const Change& change : disk_.journal.front()) write(disk_.records, change);
       disk_.journal.erase(disk_.journal.begin());
       return "ok";
     }

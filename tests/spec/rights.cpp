@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "tests/spec/translator.hpp"
+#include "tests/spec/words.hpp"
 
 namespace lockstep::test {
 
@@ -11,30 +12,6 @@ using namespace core;  // NOLINT
 namespace {
 
 constexpr Nanos kPatience = 500 * kMillisecond;
-/// As BreakTable.tla calls its rows; those that Rights has operations for.
-std::string_view row_name(Cause cause) {
-  switch (cause) {
-    case Cause::open:
-      return "open";
-    case Cause::open_for_write:
-      return "open_for_write";
-    case Cause::overwrite:
-      return "overwrite";
-    case Cause::read:
-      return "read";
-    case Cause::write:
-      return "write";
-    case Cause::remove:
-      return "remove";
-    case Cause::rename:
-      return "rename";
-    case Cause::get_attributes:
-      return "get_attributes";
-    default:
-      return "?";
-  }
-}
-
 /// Longer than any number of bars that a path has time for.
 constexpr Nanos kBreakTimeout = 1'000'000 * kSecond;
 
@@ -188,26 +165,6 @@ class RightsModule : public Translator {
   static constexpr Range kLocked{0, 0};
   static constexpr Range kRead{100, 100};
 
-  static Value no_break() { return Value::set({"no break"}); }
-  static Value letters(Rights rights) {
-    std::vector<Value> all;
-    if (rights.has(RightBit::read)) all.emplace_back("R");
-    if (rights.has(RightBit::write)) all.emplace_back("W");
-    if (rights.has(RightBit::handle)) all.emplace_back("H");
-    return Value::set(all);
-  }
-  static Rights rights_of(const Value& letters) {
-    Rights rights;
-    if (letters.contains("R")) rights = rights | Rights{RightBit::read};
-    if (letters.contains("W")) rights = rights | Rights{RightBit::write};
-    if (letters.contains("H")) rights = rights | Rights{RightBit::handle};
-    return rights;
-  }
-  static std::string operation_name(Operation operation) {
-    if (operation == Operation::set_size) return "overwrite";
-    if (operation == Operation::rename_source) return "rename";
-    return std::string(name(operation));
-  }
   static Value reply_value(const std::string& who, const std::string& status) {
     return Value::record({{"what", "reply"}, {"client", who}, {"status", status}});
   }
@@ -228,13 +185,7 @@ class RightsModule : public Translator {
   }
 
   const std::vector<std::string>& clients() const { return flavours_.keys; }
-  Flavour flavour(const std::string& who) const {
-    const std::string& word = flavours_[who].text;
-    return word == "lease"        ? Flavour::lease
-           : word == "oplock"     ? Flavour::oplock
-           : word == "delegation" ? Flavour::delegation
-                                  : Flavour::none;
-  }
+  Flavour flavour(const std::string& who) const { return flavour_of(flavours_[who].text); }
   bool host(const std::string& who) const { return flavour(who) == Flavour::none; }
   bool smb(const std::string& who) const {
     return flavour(who) == Flavour::lease || flavour(who) == Flavour::oplock;
@@ -242,19 +193,6 @@ class RightsModule : public Translator {
   Protocol protocol(const std::string& who) const {
     return smb(who) ? Protocol::smb : host(who) ? Protocol::nfs3 : Protocol::nfs41;
   }
-  static Access bits(const Value& words) {
-    Access access;
-    if (words.contains("read")) access = access | Access{AccessBit::read};
-    if (words.contains("write")) access = access | Access{AccessBit::write};
-    if (words.contains("remove")) access = access | Access{AccessBit::remove};
-    return access;
-  }
-  static LeaseKey key(const std::string& who) {
-    LeaseKey key;
-    key.bytes[0] = static_cast<std::uint8_t>(who[0]);
-    return key;
-  }
-
   void show_everybody() {
     for (const std::string& name : clients()) {
       if (!client(name)) {
@@ -304,7 +242,7 @@ class RightsModule : public Translator {
     asked.overwrite = event["overwrite"].truth();
     asked.wish.flavour = flavour(who);
     asked.wish.rights = rights_of(event["wish"]);
-    asked.wish.key = key(who);
+    asked.wish.key = key_of(who);
     asked.patience = until(who);
     return told(apply(asked), {asked.request, who});
   }
@@ -317,11 +255,7 @@ class RightsModule : public Translator {
     asked.request = next_request();
     asked.client = client(who);
     asked.open = open_of(who);
-    asked.target = {kFile, operation == "read"             ? Operation::read
-                           : operation == "write"          ? Operation::write
-                           : operation == "remove"         ? Operation::remove
-                           : operation == "get_attributes" ? Operation::get_attributes
-                                                           : Operation::rename_source};
+    asked.target = {kFile, operation_of(operation)};
     asked.range = kRead;
     asked.patience = until(who);
     asked.policy.smb_deny_on_nfs_io = false;
@@ -345,7 +279,7 @@ class RightsModule : public Translator {
     asked.request = next_request();
     asked.client = client(who);
     asked.flavour = flavour(who);
-    asked.key = key(who);
+    asked.key = key_of(who);
     asked.open = open_of(who);
     asked.rights = rights_of(event["rights"]);
     return told(apply(asked), {asked.request, who});

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "tests/spec/translator.hpp"
+#include "tests/spec/words.hpp"
 
 namespace lockstep::test {
 
@@ -122,22 +123,6 @@ class Shares : public Translator {
     return {};
   }
 
-  static constexpr std::pair<const char*, AccessBit> kBits[] = {
-      {"read", AccessBit::read}, {"write", AccessBit::write}, {"remove", AccessBit::remove}};
-  static Access bits(const Value& words) {
-    Access access;
-    for (const auto& [word, bit] : kBits) {
-      if (words.contains(word)) access = access | Access{bit};
-    }
-    return access;
-  }
-  static Value words(Access access) {
-    std::vector<Value> all;
-    for (const auto& [word, bit] : kBits) {
-      if (access.has(bit)) all.emplace_back(word);
-    }
-    return Value::set(all);
-  }
   static Value mode(Value access, Value deny) {
     return Value::record({{"access", std::move(access)}, {"deny", std::move(deny)}});
   }
