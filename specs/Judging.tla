@@ -18,7 +18,11 @@ ForGrace(s, e, i) ==
   IF IsSmb(Holder[e.owner]) \/ (e.type = "AccessRequested" /\ Family[e.owner] = "nlm")
      \/ (i > 0 /\ s.locks.queue[i].answered)
   THEN Wait(s, {"grace"}) ELSE Say(s, "grace")
-Gated(s) == s.phase = "grace" /\ grace_scope = "all"
+(* Who has said RECLAIM_COMPLETE has nothing left to reclaim, and the      *)
+(* other way round: before that an NFSv4 client gets nothing new.          *)
+NotDone(s, o) == Family[o] = "v4" /\ (Holder[o] \in s.unclaimed.rights \/
+  \E p \in Owner : Holder[p] = Holder[o] /\ (p \in s.unclaimed.opens \/ s.unclaimed.locks[p] # {}))
+Gated(s, o) == s.phase = "grace" /\ (grace_scope = "all" \/ NotDone(s, o))
 Protected(s, j) == j.there \cap s.unclaimed.rights # {}
 Recorded(o) == ~IsSmb(Holder[o]) \/ Flavour[Holder[o]] = "lease"
 OfRecord == {o \in Owner : Recorded(o)}
@@ -47,6 +51,9 @@ OpenReclaimed(s, e) ==
   LET o == e.owner c == Holder[o] IN
   Say([s EXCEPT !.shares.opens[o] = {S!Mode(e.access, e.deny)}, !.unclaimed.opens = @ \ {o}, !.unclaimed.rights = @ \ {c},
          !.rights.right[c] = IF c \in s.unclaimed.rights THEN R!Normal(Flavour[c], @ \cap e.wish) ELSE @], "ok")
+(* In grace a delegation is given back, never given.                       *)
+Wishing(s, e) == LET q == Asks(e) IN
+  IF s.phase = "grace" /\ Flavour[q.client] = "delegation" THEN [q EXCEPT !.wish = {}] ELSE q
 Opened(s, e) ==
   LET c     == Holder[e.owner]
       m     == S!Mode(e.access, e.deny)
@@ -58,12 +65,12 @@ Opened(s, e) ==
       ELSE IF OwnUnclaimed(s, e) # {}
       THEN IF e.owner \in OwnUnclaimed(s, e) THEN OpenReclaimed(s, e) ELSE Say(s, "reclaim_bad")
       ELSE IF e.reclaim THEN Say(s, IF s.phase = "grace" THEN "reclaim_bad" ELSE "no_grace")
-      ELSE IF Gated(s) \/ c \in s.unclaimed.rights THEN ForGrace(s, e, 0)
+      ELSE IF Gated(s, e.owner) \/ c \in s.unclaimed.rights THEN ForGrace(s, e, 0)
       ELSE IF (\E o \in s.unclaimed.opens : \E n \in s.shares.opens[o] : S!Clash(m, n)) \/ Protected(s, j)
       THEN ForGrace(s, e, 0)
       ELSE IF j.waits # {} THEN Wait(t, j.waits)
       ELSE IF clash THEN Say(t, j.verdict)
-      ELSE LET u == [Went(t, Asks(e)) EXCEPT !.shares = S!OpenRequested(@, e.owner, m).state,
+      ELSE LET u == [Went(t, Wishing(s, e)) EXCEPT !.shares = S!OpenRequested(@, e.owner, m).state,
                                              !.rights.inflight = s.rights.inflight]
            IN  Say(IF e.overwrite THEN Flying(u, e, "overwrite", "write") ELSE u, "ok")
 
@@ -125,7 +132,7 @@ Locked(s, e, i) ==
                                 !.locks.queue = SelectSeq(L!Without(@, i), LAMBDA v : ~(v.answered /\ L!Had(v, w)))]
   IN  IF s.failed /\ Recorded(o) THEN Say(s, "journal_failed")
       ELSE IF e.reclaim \/ (Family[o] = "smb" /\ L!Count(s.unclaimed.locks[o], e, e.kind) > 0) THEN LockReclaimed(s, e)
-      ELSE IF Gated(s) THEN ForGrace(s, e, i)
+      ELSE IF Gated(s, o) THEN ForGrace(s, e, i)
       ELSE IF i = 0 /\ e.wait /\ Family[o] = "nlm"
               /\ \E k \in DOMAIN s.locks.queue : Queued(s.locks.queue[k]) /\ L!SameRequest(s.locks.queue[k], e)
       THEN Say(s, "blocked")

@@ -191,7 +191,7 @@ Event ==
               overwrite |-> FALSE, first |-> 0, last |-> UnitCount - 1, reclaim |-> r]) :
           o \in Owner, w \in Wishes, r \in BOOLEAN}
   \cup {With([type |-> "AccessRequested", owner |-> o, operation |-> p, first |-> 0, last |-> UnitCount - 1,
-              io |-> IF p \in {"read", "write"} THEN p ELSE "none", families |-> {"smb"}]) :
+              io |-> IF OfBytes(p) THEN p ELSE "none", families |-> IF OfBytes(p) THEN {"smb"} ELSE {}]) :
           o \in Owner, p \in Operations}
   \cup {With(e) @@ [reclaim |-> r, beside |-> FALSE] :
           e \in {e \in L!Event : e.type = "LockRequested"}, r \in BOOLEAN}
@@ -216,17 +216,15 @@ Fair(s, e) ==
             ELSE e.owner \in s.unclaimed.opens \/ s.rights.opens[Holder[e.owner]] < opens_max
     [] e.type = "AccessRequested" -> Idle(s, e.owner) /\ (IsSmb(Holder[e.owner]) => HasOpen(s, e.owner))
     [] e.type = "LockRequested" ->
-         /\ Idle(s, e.owner) \/ \E i \in DOMAIN s.locks.queue :      \* it takes what was kept for it
-              s.locks.queue[i].told /\ L!SameRequest(s.locks.queue[i], e)
+         /\ Idle(s, e.owner) \/ \E i \in DOMAIN s.locks.queue : s.locks.queue[i].told /\ L!SameRequest(s.locks.queue[i], e)
          /\ Flavour[Holder[e.owner]] # "none" => HasOpen(s, e.owner)
          /\ IF e.reclaim THEN ~IsSmb(Holder[e.owner]) /\ L!Lock(e, e.kind) \in s.unclaimed.locks[e.owner]
             ELSE IsSmb(Holder[e.owner]) \/ s.unclaimed.locks[e.owner] = {}
-    [] e.type = "Unlocked"      -> s.locks.held[e.owner] # {}
+    [] e.type = "Unlocked"      -> s.locks.held[e.owner] # {} /\ (IsSmb(Holder[e.owner]) => HasOpen(s, e.owner))
     [] e.type = "GrantAnswered" -> \E c \in s.locks.calls : L!SameRequest(c, e)
     [] e.type = "OpenClosed"    -> HasOpen(s, e.owner) /\ Idle(s, e.owner)
     [] e.type = "AccessEnded"   -> \E a \in s.rights.inflight : a.owner = e.owner
-    [] e.type = "PatienceEnded" -> \E i \in DOMAIN s.locks.queue :
-         s.locks.queue[i].owner = e.owner /\ ~IsSmb(Holder[e.owner]) /\ ~s.locks.queue[i].answered
+    [] e.type = "PatienceEnded" -> \E i \in DOMAIN s.locks.queue : s.locks.queue[i].owner = e.owner /\ Hurried(s.locks.queue[i])
     [] e.type = "RequestCancelled" -> ~Idle(s, e.owner)
     [] e.type \in {"BreakAcknowledged", "RightReturned"} ->
          s.rights.right[e.client] # {} /\ e.client \notin s.unclaimed.rights

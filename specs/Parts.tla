@@ -61,8 +61,10 @@ Asks(e) == LET c == Holder[e.owner] IN
                 [] e.type = "LockTested" -> "test_lock"
                 [] e.type = "AccessRequested" -> e.operation]
 
+OfBytes(p) == p \in {"read", "write"}
 Queued(w) == IsLock(w.asks) /\ w.asks.wait      \* nobody overtakes it
 ForRanges(w) == Queued(w) /\ w.waits = {} /\ ~w.told
+Hurried(w) == ~IsSmb(Holder[w.owner]) /\ ~w.answered             \* it has patience to lose
 ForBreaks(w) == w.waits \cap (Clients \cup {"turn"}) # {}
 Place(e, waits, answered) == LET r == IF IsLock(e) /\ e.wait THEN e ELSE [first |-> 0, last |-> -1, kind |-> "shared"] IN
   [owner |-> e.owner, first |-> r.first, last |-> r.last, kind |-> r.kind,
@@ -113,7 +115,7 @@ MayGo(s, t, changed, w) ==
 
 Marked(s, t) ==
   LET ended  == Out(s) \ Out(t)
-      access == s.rights.inflight \ t.rights.inflight # {}
+      access == \E a \in s.rights.inflight : \A b \in t.rights.inflight : <<a.owner, a.id>> # <<b.owner, b.id>>
       over   == s.phase = "grace" /\ t.phase = "normal"
       changed == {o \in Owner : s.locks.held[o] # t.locks.held[o]}
       Mark(w) == LET left == w.waits \ ended IN

@@ -4,16 +4,20 @@
 (* by itself when nothing on it is left unclaimed.                         *)
 EXTENDS MCLockstep
 
-CONSTANTS LockKinds, Sleepers, Also      \* of locks, whose locks wait, what else happens
+CONSTANTS Sleepers, Tries, Also      \* whose locks wait, whose do not, what happens beside Event
 
-ASSUME PrintT(ToString([Flavour |-> Flavour, Access |-> Access, Deny |-> Deny, Holder |-> Holder, Host |-> Host,
-                        grace_scope |-> grace_scope, waiters_per_file_max |-> waiters_per_file_max]))
+ASSUME PrintT(ToString([Flavour |-> Flavour, Holder |-> Holder, Host |-> Host, grace_scope |-> grace_scope,
+                        waiters_per_file_max |-> waiters_per_file_max]))
 
-Tests == {With(e) @@ [type |-> "LockTested"] : e \in
-            {[owner |-> o, first |-> 0, last |-> UnitCount - 1, kind |-> "exclusive"] : o \in {o \in Owner : Family[o] # "smb"}}}
-Cancels == {e \in L!Event : e.type = "LockCancelled" /\ Family[e.owner] # "smb"}
+(* What of Step is not in Event. (To shared locks Locks is the place.)     *)
+Nfs == {o \in Owner : Family[o] # "smb"}
+Tests == {With([type |-> "LockTested", owner |-> o, first |-> 0, last |-> UnitCount - 1, kind |-> "exclusive"]) : o \in Nfs}
 Fails == {[type |-> "JournalChanged", failed |-> f] : f \in BOOLEAN}
-DumpEvent == Event \cup {e \in Tests \cup Cancels \cup Fails : e.type \in Also}
+Cancels == {e \in L!Event : e.type = "LockCancelled" /\ e.owner \in Nfs}
+Exclusive(e) == "kind" \in DOMAIN e => e.kind = "exclusive"
+Chosen(e) == e.type = "LockRequested" =>
+  IF e.reclaim THEN ~e.wait ELSE e.owner \in (IF e.wait THEN Sleepers ELSE Tries)
+DumpEvent == {e \in Event \cup {e \in Tests \cup Cancels \cup Fails : e.type \in Also} : Exclusive(e) /\ Chosen(e)}
 
 (* A request is known by who asked: each owner has one at a time, but who  *)
 (* was told that its turn has come asks again.                             *)
@@ -26,13 +30,15 @@ Id(s, e) ==
 Named(s, e) == IF "id" \in DOMAIN e THEN [e EXCEPT !.id = Id(s, e)] ELSE e
 
 (* Time passes in this order: patience, bars, breaks, grace.               *)
-Hurried(s) == {i \in DOMAIN s.locks.queue : ~IsSmb(Holder[s.locks.queue[i].owner]) /\ ~s.locks.queue[i].answered}
+Hasty(s) == {i \in DOMAIN s.locks.queue : Hurried(s.locks.queue[i])}
+NextDue(clock, c) == /\ clock # <<>> /\ Head(clock) = c          \* two of a kind may be due at one time
+                     /\ \A i \in 2 .. Len(clock) : IsSmb(clock[i]) # IsSmb(c)
 NoBars(s) == s.rights.bars = {} /\ ~s.rights.backoff
 InTime(s, e) ==
-  CASE e.type = "PatienceEnded" -> s.locks.queue[L!Earliest(Hurried(s))].owner = e.owner
-    [] e.type = "BarsLifted"    -> Hurried(s) = {}
-    [] e.type = "BreakTimedOut" -> Hurried(s) = {} /\ NoBars(s) /\ s.rights.clock # <<>> /\ Head(s.rights.clock) = e.client
-    [] e.type = "GraceEnded"    -> Hurried(s) = {} /\ NoBars(s) /\ s.rights.clock = <<>>
+  CASE e.type = "PatienceEnded" -> s.locks.queue[L!Earliest(Hasty(s))].owner = e.owner
+    [] e.type = "BarsLifted"    -> Hasty(s) = {}
+    [] e.type = "BreakTimedOut" -> Hasty(s) = {} /\ NoBars(s) /\ NextDue(s.rights.clock, e.client)
+    [] e.type = "GraceEnded"    -> Hasty(s) = {} /\ NoBars(s) /\ s.rights.clock = <<>>
     [] OTHER -> TRUE
 
 Happens(s, e) ==
@@ -41,8 +47,6 @@ Happens(s, e) ==
        [] e.type = "JournalChanged" -> e.failed # s.failed
        [] OTHER -> Fair(s, e)
   /\ InTime(s, e)
-  /\ e.type = "LockRequested" => e.kind \in LockKinds /\ (e.reclaim => ~e.wait) /\ (e.wait => e.owner \in Sleepers)
-  /\ e.type = "GrantAnswered" => e.kind \in LockKinds
 
 (* With the last that was unclaimed grace ends; after that, what a client  *)
 (* that is gone was doing on the file.                                     *)
@@ -55,8 +59,13 @@ Ended(t, as) == IF as = {} THEN t
 Whole(e) == LET t == Over(Step(State, e)) IN
   IF e.type = "ClientLeft" THEN Ended(t, {a \in t.state.rights.inflight : Host[a.client] = e.client}) ELSE t
 
+(* Where there is a restart, what waits and is in flight before it, and    *)
+(* what comes after grace, is for the graph without one.                   *)
+Told(s) == IF s.restarts < restarts_max THEN s.locks.queue = <<>> /\ s.rights.inflight = {}
+           ELSE restarts_max = 0 \/ s.phase = "grace"
+
 DumpNext == \E e \in {Named(State, e) : e \in {e \in DumpEvent : Happens(State, e)}} : LET t == Whole(e) IN
-  IF L!Bounded(t.state.locks)
+  IF Told(State) /\ L!Bounded(t.state.locks)
   THEN /\ PrintT(ToString(<<e, State, [state |-> [t.state EXCEPT !.said = <<>>], said |-> t.state.said,
                                       reply |-> t.reply, holders |-> t.holders]>>))
        /\ Become(t.state)

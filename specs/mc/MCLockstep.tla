@@ -2,13 +2,15 @@
 (* Constants and probes for Lockstep.                                      *)
 EXTENDS LockstepProperties, Probing
 
-(* s, t: SMB with leases; v: NFSv4 with delegations; n: NFSv3 and NLM.     *)
-Kinds   == [c \in Clients |-> CASE c \in {"s", "t"} -> "lease" [] c = "v" -> "delegation"
-                                [] c = "n" -> "none"]
+(* s, t: SMB with leases; o: with oplocks; v: NFSv4 with delegations; n:   *)
+(* NFSv3 and NLM.                                                          *)
+Kinds   == [c \in Clients |-> CASE c \in {"s", "t"} -> "lease" [] c = "o" -> "oplock"
+                                [] c = "v" -> "delegation" [] c = "n" -> "none"]
 MayAll  == [c \in Clients |-> {"read", "write"}]
 DenyNothing == [c \in Clients |-> {}]
 Few     == {{"R", "H"}, {"R", "W"}}
 WriteOnly == {{"R", "W"}}
+HandleOnly == {{"R", "H"}}
 (* Each client is one process, or one open.                                *)
 Itself  == [c \in Clients |-> c]
 Processes == Clients

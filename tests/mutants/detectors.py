@@ -27,16 +27,16 @@ RANDOM_SEED = 20261121
 
 # The graphs that exercise a file of the core, those that are most about it first.
 GRAPHS = {
-    "accesses": ["Shares", "Rights", "Locks", "DirRights"],
-    "clients": ["Grace", "Locks", "Shares", "Rights"],
-    "conflict": ["Locks", "Rights", "Shares", "DirRights", "Grace"],
-    "grace": ["Grace"],
+    "accesses": ["Shares", "Rights", "Locks", "DirRights", "Lockstep"],
+    "clients": ["Sessions", "Grace", "Locks", "Shares", "Rights", "Lockstep"],
+    "conflict": ["Locks", "Rights", "Shares", "DirRights", "Grace", "Lockstep"],
+    "grace": ["Grace", "Lockstep"],
     "lock_table": ["Locks", "Rights"],
-    "locks": ["Locks", "Grace", "Rights"],
-    "opens": ["Shares", "Rights", "Grace"],
-    "rights": ["Rights", "DirRights", "Shares"],
-    "unlock": ["Locks", "Rights"],
-    "waiters": ["Locks", "Rights", "DirRights"],
+    "locks": ["Locks", "Grace", "Rights", "Lockstep"],
+    "opens": ["Shares", "Rights", "Grace", "Lockstep"],
+    "rights": ["Rights", "DirRights", "Shares", "Lockstep"],
+    "unlock": ["Locks", "Rights", "Lockstep"],
+    "waiters": ["Locks", "Rights", "DirRights", "Lockstep"],
     "waits_for": ["Locks"],
 }
 

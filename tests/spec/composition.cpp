@@ -96,7 +96,11 @@ ClientId Composition::known(Protocol protocol, const std::string& host) const {
 
 OpenId Composition::open(const std::string& owner) const {
   auto at = beside_.opens.find(owner);
-  return at == beside_.opens.end() ? OpenId{} : at->second;
+  if (at == beside_.opens.end()) return {};
+  for (const OpenView& view : file().opens) {
+    if (view.open == at->second && !view.recovered) return view.open;
+  }
+  return {};
 }
 
 std::string Composition::owner_of(OpenId open, const std::string& raw) const {

@@ -51,7 +51,7 @@ class Composition : public Translator {
   core::ClientId client(const std::string& owner) const {
     return known(protocols(owner).front(), host(owner));
   }
-  /// Its open, as long as it has one.
+  /// Its open, unless there is none or it has still to be reclaimed.
   core::OpenId open(const std::string& owner) const;
   std::string owner_of(core::OpenId open, const std::string& raw) const;
   std::string holder_of(const core::RightView& right) const;

@@ -12,7 +12,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 SPECS = os.path.join(ROOT, "specs")
 DUMPS = os.path.join(SPECS, "dump")
-MODULES = ["Locks", "Rights", "Shares", "Grace", "DirRights", "Lockstep"]
+MODULES = ["Locks", "Rights", "Shares", "Grace", "DirRights", "Sessions", "Lockstep"]
 
 
 def tlc_jar():

@@ -20,15 +20,17 @@ constexpr Nanos kBreak = 1'000'000 * kSecond;
 constexpr Nanos kGrace = 1'000'000'000 * kSecond;
 constexpr Nanos kReservation = 5'000'000'000 * kSecond;
 
-/// What was said in a step. Breaks that begin together may leave in any order, and what is revoked
-/// at one time may, too.
+/// What was said in a step. Breaks that begin together may leave in any order, what is revoked at
+/// one time may, too, and what is cancelled when a host of two protocols goes.
 struct Said {
   std::string reply, holder;
   std::vector<Value> in_order, free;
 
   void add(Value word) {
     const std::string& what = word["what"].text;
-    (what == "break" || what == "revoked" ? free : in_order).push_back(std::move(word));
+    const bool cancelled = what == "ended" && word["how"].text == "cancelled";
+    (cancelled || what == "break" || what == "revoked" ? free : in_order)
+        .push_back(std::move(word));
   }
   Value words() const {
     std::vector<Value> any = free;

@@ -10,6 +10,7 @@ std::unique_ptr<Translator> make_translator(const std::string& module,
   if (module == "Grace") return grace_translator(std::move(subject));
   if (module == "DirRights") return dir_rights_translator(std::move(subject));
   if (module == "Lockstep") return lockstep_translator(std::move(subject));
+  if (module == "Sessions") return sessions_translator(std::move(subject));
   return nullptr;
 }
 

@@ -124,5 +124,6 @@ std::unique_ptr<Translator> shares_translator(std::unique_ptr<Subject> subject);
 std::unique_ptr<Translator> grace_translator(std::unique_ptr<Subject> subject);
 std::unique_ptr<Translator> dir_rights_translator(std::unique_ptr<Subject> subject);
 std::unique_ptr<Translator> lockstep_translator(std::unique_ptr<Subject> subject);
+std::unique_ptr<Translator> sessions_translator(std::unique_ptr<Subject> subject);
 
 }  // namespace lockstep::test
