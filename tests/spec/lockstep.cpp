@@ -12,14 +12,6 @@ using namespace core;  // NOLINT
 
 namespace {
 
-// Time passes in this order, and so far apart that no path has time for the next by itself:
-// patience, bars, breaks, grace. Nobody's reservation lapses.
-constexpr Nanos kPatience = 10 * kSecond;
-constexpr Nanos kBar = 10'000 * kSecond;
-constexpr Nanos kBreak = 1'000'000 * kSecond;
-constexpr Nanos kGrace = 1'000'000'000 * kSecond;
-constexpr Nanos kReservation = 5'000'000'000 * kSecond;
-
 /// What was said in a step. Breaks that begin together may leave in any order, what is revoked at
 /// one time may, too, and what is cancelled when a host of two protocols goes.
 struct Said {
@@ -104,8 +96,7 @@ class LockstepModule : public Composition {
 
   void by_holder(const std::string& type, const Value& event, const std::string& who) {
     const RightView* its = right_of(who);
-    if (!its) throw std::runtime_error("no right of " + who + " in " + show(view()));
-    const RightView right = *its;
+    const RightView right = its ? *its : RightView{};
     if (type == "BreakTimedOut") return wait_until(right.deadline);
     const RequestId request = next_request();
     if (type == "RightReturned") return ask(RightReturned{request, right.client, right.right});
@@ -123,9 +114,9 @@ class LockstepModule : public Composition {
     if (type == "OpenRequested") return open_file(event, who);
     if (type == "AccessRequested") return access(event, who);
     if (type == "LockRequested") return lock(event, who);
-    if (type == "PatienceEnded") return wait_until(waiter_of(event["id"])->until);
-    if (type == "RequestCancelled") {
+    if (type == "PatienceEnded" || type == "RequestCancelled") {
       const WaiterView* waiter = waiter_of(event["id"]);
+      if (type == "PatienceEnded") return wait_until(waiter ? waiter->until : now());
       return tell(RequestCancelled{waiter ? waiter->request : RequestId{}});
     }
     if (type == "AccessEnded") return end_accesses(who);
@@ -374,6 +365,14 @@ class LockstepModule : public Composition {
     }
     return "?";
   }
+
+  // Time passes in this order, and so far apart that no path has time for the next by itself:
+  // patience, bars, breaks, grace. Nobody's reservation lapses.
+  static constexpr Nanos kPatience = 10 * kSecond;
+  static constexpr Nanos kBar = 10'000 * kSecond;
+  static constexpr Nanos kBreak = 1'000'000 * kSecond;
+  static constexpr Nanos kGrace = 1'000'000'000 * kSecond;
+  static constexpr Nanos kReservation = 5'000'000'000 * kSecond;
 
   Limits limits_;
   Said said_;
