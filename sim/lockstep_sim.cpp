@@ -18,7 +18,7 @@ namespace {
 constexpr int kBadUsage = 2;
 
 struct Settings {
-  std::string level = "core", faults = "all", profile = "default";
+  std::string level = "core", faults = "all", profile = kDefaultProfile;
   std::string seeds, file, output, html, corpus, record;
   std::uint64_t seed = 0;
   double hours = 0;
@@ -78,7 +78,7 @@ void show(const Settings& settings, const std::string& title, const Script& scri
 std::string flags_of(const Settings& settings) {
   std::string flags = settings.level == "core" ? "" : " --level " + settings.level;
   if (settings.faults != "all") flags += " --faults " + settings.faults;
-  if (settings.profile != "default") flags += " --profile " + settings.profile;
+  if (settings.profile != kDefaultProfile) flags += " --profile " + settings.profile;
   return flags;
 }
 
@@ -157,7 +157,8 @@ int run_many(Settings settings) {
   campaign.twice = !settings.once;
   campaign.progress = !settings.quiet;
   campaign.stop_at_failure = settings.stop;
-  if (!settings.corpus.empty()) campaign.seeds = read_corpus(settings.corpus, level);
+  if (!settings.corpus.empty())
+    campaign.seeds = read_corpus(settings.corpus, level, settings.profile);
   if (!settings.seeds.empty()) {
     std::tie(campaign.first, campaign.last) = seeds_of(settings.seeds);
   }

@@ -25,6 +25,7 @@ class Suite {
     classes();
     for (const Level* level : levels()) {
       seeds(*level);
+      other_profiles(*level);
       rate(*level);
     }
     small_scopes();
@@ -85,21 +86,13 @@ class Suite {
     campaign.level = &level;
     campaign.jobs =
         settings_.jobs != 0 ? settings_.jobs : std::max(1U, std::thread::hardware_concurrency());
-    campaign.seeds = read_corpus(settings_.scenarios + "/seeds.txt", level);
+    campaign.seeds = corpus(level, kDefaultProfile);
     campaign.first = settings_.first;
     const std::uint64_t count =
         level.name() == "core" ? settings_.core_seeds : settings_.wire_seeds;
     campaign.last = settings_.first + count - 1;
     const Tally tally = run_campaign(campaign);
-    passed_ += tally.seeds - tally.found.size();
-    std::size_t shown = 0;
-    for (const auto& [seed, found] : tally.found) {
-      ++failed_;
-      if (++shown > 5) continue;
-      std::cout << "FAILED seed " << seed << ": " << name(found.kind) << ": " << found.what
-                << "\n  again: lockstep-sim --level " << level.name() << " --seed " << seed
-                << std::endl;
-    }
+    count_runs(level, tally, campaign.options.profile);
     const std::vector<const Mark*> missing = never_hit(level, tally.marks);
     for (const Mark* mark : missing) {
       verdict(false, std::string(level.name()) + ": never seen: " + std::string(mark->name()));
@@ -112,6 +105,37 @@ class Suite {
               << static_cast<std::uint64_t>(static_cast<double>(tally.seeds) * 60 / tally.seconds)
               << " seeds/min, " << tally.simulated / core::kSecond / 3600 << " h simulated, hash "
               << tally.hash << std::endl;
+  }
+
+  std::vector<std::uint64_t> corpus(const Level& level, const std::string& profile) const {
+    return read_corpus(settings_.scenarios + "/seeds.txt", level, profile);
+  }
+
+  /// The corpus of the other profiles.
+  void other_profiles(const Level& level) {
+    for (const std::string& profile : level.profiles()) {
+      if (profile == kDefaultProfile) continue;
+      Campaign campaign;
+      campaign.level = &level;
+      campaign.options.profile = profile;
+      campaign.seeds = corpus(level, profile);
+      if (campaign.seeds.empty()) continue;
+      count_runs(level, run_campaign(campaign), profile);
+      std::cout << level.name() << ": " << campaign.seeds.size()
+                << " seeds of the corpus with profile " << profile << std::endl;
+    }
+  }
+
+  void count_runs(const Level& level, const Tally& tally, const std::string& profile) {
+    passed_ += tally.seeds - tally.found.size();
+    std::size_t shown = 0;
+    for (const auto& [seed, found] : tally.found) {
+      ++failed_;
+      if (++shown > 5) continue;
+      std::cout << "FAILED seed " << seed << ": " << name(found.kind) << ": " << found.what
+                << "\n  again: lockstep-sim --level " << level.name() << " --profile " << profile
+                << " --seed " << seed << std::endl;
+    }
   }
 
   /// How fast one processor is without oracles: for people, no verdict depends on it.
@@ -162,7 +186,8 @@ void add_suite_options(CLI::App& app, SuiteSettings& settings) {
 
 int run_suite(const SuiteSettings& settings) { return Suite(settings).run(); }
 
-std::vector<std::uint64_t> read_corpus(const std::string& path, const Level& level) {
+std::vector<std::uint64_t> read_corpus(const std::string& path, const Level& level,
+                                       const std::string& profile) {
   std::istringstream in(read_file(path));
   std::vector<std::uint64_t> seeds;
   int number = 0;
@@ -170,13 +195,19 @@ std::vector<std::uint64_t> read_corpus(const std::string& path, const Level& lev
     ++number;
     line.erase(std::min(line.find('#'), line.size()));
     std::istringstream words(line);
-    std::string level_name, rest;
+    std::string level_name, profile_name = kDefaultProfile, rest;
     std::uint64_t seed = 0;
     if (!(words >> level_name)) continue;
-    if (!(words >> seed) || (words >> rest) || find_level(level_name) == nullptr) {
-      throw BadScenario(path + ":" + std::to_string(number) + ": expected a level and a seed");
+    const Level* const its_level = find_level(level_name);
+    bool good = its_level != nullptr && words >> seed;
+    if (good && words >> profile_name) {
+      good = std::ranges::count(its_level->profiles(), profile_name) != 0 && !(words >> rest);
     }
-    if (level_name == level.name()) seeds.push_back(seed);
+    if (!good) {
+      throw BadScenario(path + ":" + std::to_string(number) +
+                        ": expected a level, a seed and perhaps a profile, found '" + line + "'");
+    }
+    if (its_level == &level && profile_name == profile) seeds.push_back(seed);
   }
   return seeds;
 }

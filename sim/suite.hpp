@@ -12,6 +12,8 @@ class App;
 
 namespace lockstep::sim {
 
+inline const std::string kDefaultProfile = Options().profile;
+
 struct SuiteSettings {
   std::string scenarios = "tests/scenarios";
   std::string classes = "sim/README.md";  ///< the table of bug classes
@@ -25,7 +27,8 @@ void add_suite_options(CLI::App& app, SuiteSettings& settings);
 /// level, all interleavings of small scopes. The last line is "N passed, N failed, N skipped".
 int run_suite(const SuiteSettings& settings);
 
-/// Lines "LEVEL SEED"; those of this level.
-std::vector<std::uint64_t> read_corpus(const std::string& path, const Level& level);
+/// Lines "LEVEL SEED" or "LEVEL SEED PROFILE"; those of this level and profile.
+std::vector<std::uint64_t> read_corpus(const std::string& path, const Level& level,
+                                       const std::string& profile);
 
 }  // namespace lockstep::sim

@@ -52,7 +52,8 @@ void History::stored(WriteId id, Nanos asked, Nanos now) {
   Write& write = writes_.at(id);
   // Written again after a crash: from then on it counts, and until then it was not sure.
   write.stored_at = now;
-  if (write.shaky && write.visible_at != kNever) write.visible_at = now;
+  if ((write.shaky || write.again) && write.visible_at != kNever) write.visible_at = now;
+  write.again = false;
   // The run that has answered may be the one that died meanwhile.
   write.shaky = crashed_at_ >= asked && crashed_at_ != 0;
 }
@@ -61,6 +62,7 @@ void History::safe(WriteId id) {
   writes_.at(id).safe = true;
   writes_.at(id).shaky = false;
 }
+void History::again(WriteId id) { writes_.at(id).again = true; }
 void History::lost(WriteId id) { writes_.at(id).lost = true; }
 
 void History::server_crashed(Nanos now) {
@@ -109,8 +111,10 @@ std::string History::objection(Cell cell, WriteId id, Nanos since, View view) co
   if (all == of_cell_.end()) return {};
   for (const WriteId other : all->second) {
     const Write& newer = writes_.at(other);
-    if (other == id || newer.lost || newer.shaky) continue;
-    if (seen != nullptr && (ended == kNever || newer.begun < ended || seen->shaky)) continue;
+    if (other == id || newer.lost || newer.shaky || newer.again) continue;
+    if (seen != nullptr && (ended == kNever || newer.begun < ended || seen->shaky || seen->again)) {
+      continue;
+    }
     const Nanos replaced =
         view == View::strict ? newer.visible_at : std::max(newer.visible_at, newer.stored_at);
     if (replaced == kNever || replaced >= since) continue;

@@ -55,6 +55,9 @@ class History {
   void stored(WriteId id, Nanos asked, Nanos now);
   /// A crash of the server does not take it away any more.
   void safe(WriteId id);
+  /// It will be written once more, over whatever has come after it: it counts from then on, and
+  /// until then nobody can say in which order.
+  void again(WriteId id);
   /// It is gone or may be, and its program knows.
   void lost(WriteId id);
   /// The server went down: what was not safe may be gone.
@@ -78,6 +81,7 @@ class History {
     Nanos visible_at = kNever, stored_at = kNever;
     bool safe = false;
     bool shaky = false;  ///< a crash may have taken it
+    bool again = false;  ///< it is written once more
     bool lost = false;
     bool cut = false;  ///< what it wrote are zeros, as is what nobody ever wrote
   };

@@ -308,6 +308,7 @@ Task<bool> NfsClient::commit(FileRef file) {
       page->second.unstable = false;
     } else {
       page->second.unstable = false;  // the server restarted: write again
+      witness.history.again(id);
     }
   }
   co_return done.ok();

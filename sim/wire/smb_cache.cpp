@@ -137,7 +137,7 @@ Task<void> SmbClient::flush(CacheRef cache) {
     if (page.dirty != 0) dirty.push_back(cell);
   }
   for (const std::uint32_t cell : dirty) {
-    while (cache->sending.contains(cell)) co_await changed_.wait();
+    while (cache->cutting || cache->sending.contains(cell)) co_await changed_.wait();
     const auto page = cache->pages.find(cell);
     if (page == cache->pages.end() || page->second.dirty == 0) continue;
     const WriteId id = page->second.dirty;
@@ -219,14 +219,15 @@ void SmbClient::forget(const OpenRef& open) {
   if (open->cache->key != 0 && !any_open(*open->cache)) leases_.erase(open->cache->key);
 }
 
-/// One lease for all opens of a file.
-SmbClient::CacheRef SmbClient::cache_for(const std::string& file) {
+/// One lease for all opens of a file, but for those that ask for none: the server counts these as
+/// anybody else's.
+SmbClient::CacheRef SmbClient::cache_for(const std::string& file, bool shared) {
   for (const auto& [key, cache] : leases_) {
-    if (cache->file == file) return cache;
+    if (shared && cache->file == file) return cache;
   }
   auto cache = std::make_shared<Cache>();
   cache->file = file;
-  if (habits_.leases) {
+  if (habits_.leases && shared) {
     while (++last_key_ == 0 || leases_.contains(last_key_)) {
     }
     cache->key = last_key_;

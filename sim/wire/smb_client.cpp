@@ -170,8 +170,8 @@ Task<std::string> SmbClient::open(Deed deed, unsigned process) {
     }
   }
   if (!session_.up()) co_return "no connection";
-  const CacheRef cache = cache_for(deed.file);
   const std::uint32_t wanted = lease_of(deed.rights);
+  const CacheRef cache = cache_for(deed.file, wanted != 0);
   Creating create;
   create.name = deed.file;
   create.access = kReadAndWrite;

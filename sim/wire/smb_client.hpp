@@ -119,7 +119,7 @@ class SmbClient final : public Client {
   void forget(const OpenRef& open);
   OpenRef any_open(const Cache& cache) const;
   OpenRef open_to_write(const Cache& cache, std::uint32_t cell) const;
-  CacheRef cache_for(const std::string& file);
+  CacheRef cache_for(const std::string& file, bool shared);
   void leave_cache(const Cache& cache, std::uint64_t node);
 
   const SmbHabits habits_;

@@ -55,6 +55,8 @@ Task<std::string> SmbClient::truncate(OpenRef open, std::uint32_t cell) {
   const CacheRef cache = open->cache;
   co_await not_while_breaking(cache);
   if (!open->closed) co_await flush(cache);
+  // What another flush has under way would come after the cut.
+  while (cache->cutting || !cache->sending.empty()) co_await changed_.wait();
   if (open->closed) co_return "closed";
   const Nanos asked = machine.now();
   const auto cuts = witness.history.begin_cut(machine.name, Cell{open->node, cell}, asked);

@@ -121,6 +121,26 @@ TEST_F(NlmCallback, WhatIsOverIsNotRepeated) {
   EXPECT_EQ(dialler.datagrams.size(), sent);
 }
 
+// Clients compare ranges and not modes: it would take the call about its shared lock for the
+// exclusive one that it waits for now.
+TEST_F(NlmCallback, TheOtherModeOfTheRangeShowsThatTheCallWasHeard) {
+  const Locker gamma{"10.0.0.7", "gamma", 1, "g"}, delta{"10.0.0.8", "delta", 1, "d"};
+  EXPECT_EQ(lock(gamma, 8, 2, false, true), Status::blocked);
+  unlock(alpha, 0, 0);
+  answer_port(4045);
+  EXPECT_EQ(lock(delta, 8, 2, false), Status::granted);
+  const auto to_gamma = [&] {
+    return std::ranges::count_if(dialler.datagrams,
+                                 [&](const auto& sent) { return sent.to.host == gamma.host; });
+  };
+  const auto before = to_gamma();
+  EXPECT_EQ(lock(gamma, 8, 2, true, true), Status::blocked);
+  pass(100 * core::kSecond);
+  EXPECT_EQ(to_gamma(), before);
+  unlock(delta, 0, 0);
+  EXPECT_EQ(to_gamma(), before + 1) << "this is its own call";
+}
+
 TEST_F(NlmCallback, WhatIsOverBeforeThePortIsKnownIsNotSent) {
   unlock(alpha, 0, 0);
   unlock(beta, 0, 0);
