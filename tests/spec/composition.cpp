@@ -111,12 +111,13 @@ std::string Composition::owner_of(OpenId open, const std::string& raw) const {
   return "?";
 }
 
-std::string Composition::holder_of(const RightView& right) const {
+std::string Composition::holder_of(ClientId client, Flavour flavour, const LeaseKey& key,
+                                   OpenId open) const {
   for (const std::string& name : owners()) {
     const std::string& who = holder(name);
-    if (flavour(who) != right.flavour || client(name) != right.client) continue;
-    if (right.flavour == Flavour::lease && right.key != key_of(who)) continue;
-    if (right.flavour == Flavour::oplock && right.open != open(name)) continue;
+    if (this->flavour(who) != flavour || this->client(name) != client) continue;
+    if (flavour == Flavour::lease && key != key_of(who)) continue;
+    if (flavour == Flavour::oplock && open != this->open(name)) continue;
     return who;
   }
   return "?";

@@ -54,12 +54,20 @@ class Composition : public Translator {
   /// Its open, unless there is none or it has still to be reclaimed.
   core::OpenId open(const std::string& owner) const;
   std::string owner_of(core::OpenId open, const std::string& raw) const;
-  std::string holder_of(const core::RightView& right) const;
+  /// Of a right that the machine shows, or of one that it breaks.
+  template <typename RightOrBreak>
+  std::string holder_of(const RightOrBreak& right) const {
+    return holder_of(right.client, right.flavour, right.key, right.open);
+  }
   const core::RightView* right_of(const std::string& holder) const;
   const core::WaiterView* waiter_of(const Value& id) const;
 
   Value scene_;
   Beside beside_;
+
+ private:
+  std::string holder_of(core::ClientId client, core::Flavour flavour, const core::LeaseKey& key,
+                        core::OpenId open) const;
 };
 
 }  // namespace lockstep::test

@@ -261,7 +261,7 @@ class LockstepModule : public Composition {
 
   // ---- Effects
 
-  /// Effects name waiters and rights by number: who they are when the event comes.
+  /// Replies and revocations name waiters and rights by number: who they are when the event comes.
   void remember() {
     names_.clear();
     for (const RightView& right : file().rights) names_[right.right] = holder_of(right);
@@ -309,11 +309,11 @@ class LockstepModule : public Composition {
         if (p->request == request) said_.reply = "parked";
       } else if (const auto* b = std::get_if<SendBreak>(&effect)) {
         said_.add(Value::record({{"what", "break"},
-                                 {"client", name_of(b->right)},
+                                 {"client", holder_of(*b)},
                                  {"to", letters(b->to)},
                                  {"ack", b->ack_required}}));
       } else if (const auto* v = std::get_if<Revoked>(&effect)) {
-        said_.add(Value::record({{"what", "revoked"}, {"client", name_of(v->right)}}));
+        said_.add(Value::record({{"what", "revoked"}, {"client", names_[v->right]}}));
       } else if (const auto* g = std::get_if<NotifyGranted>(&effect)) {
         said_.add(ended(g->owner, "granted"));
       } else if (const auto* l = std::get_if<NotifyLock>(&effect)) {
@@ -356,14 +356,6 @@ class LockstepModule : public Composition {
   }
   static Value ended(const Value& id, const std::string& how) {
     return Value::record({{"what", "ended"}, {"id", id}, {"how", how}});
-  }
-  std::string name_of(RightId right) const {
-    auto known = names_.find(right);
-    if (known != names_.end()) return known->second;
-    for (const RightView& view : file().rights) {  // granted in this very step
-      if (view.right == right) return holder_of(view);
-    }
-    return "?";
   }
 
   // Time passes in this order, and so far apart that no path has time for the next by itself:
