@@ -179,7 +179,8 @@ OpenInTheWay State::deny_clash(const File& file, const Asker& asker, Operation o
   if (!any_open && !any_counted(file.denying, wanted | Access(AccessBit::write))) return first;
   for (const auto& [id, open] : file.opens) {
     if (open == asker.open || (open->attributes_only && !any_open)) continue;
-    const bool by_smb = open->client->protocol == Protocol::smb;
+    const Protocol holder = open->client->protocol;
+    const bool by_smb = holder == Protocol::smb;
     auto denies = [&](Access, Access deny) {
       if (any_open) return true;
       if (io) {
@@ -187,8 +188,7 @@ OpenInTheWay State::deny_clash(const File& file, const Asker& asker, Operation o
         return deny.meets(wanted) && (!by_policy || policy.smb_deny_on_nfs_io);
       }
       if (by_smb) return deny.meets(wanted) && !(policy.unlink_while_open && is_nfs(protocol));
-      return is_nfs4(open->client->protocol) && deny.has(AccessBit::write) &&
-             operation != Operation::rename_source;
+      return is_nfs4(holder) && deny.has(AccessBit::write) && operation != Operation::rename_source;
     };
     if (!keep_looking(first, *open, grace, denies)) break;
   }

@@ -265,7 +265,7 @@ struct State {
     }
   }
   /// The request ends without a grant; those behind it in the queue may go.
-  void end(Asked a, Status status, ReplyBody body = {}) {
+  void end(Asked a, Status status, ReplyBody body = {}) {  // NOLINT: a copy, the waiter goes
     std::erase_if(waiters, with(&Asked::arrival, a.arrival));
     answer(a, status, std::move(body));
     if (a.queued && a.arrival != 0) wake_freed(a.file, a.element.range, a.told ? 0 : a.arrival);

@@ -89,11 +89,13 @@ struct Steps : Judge {
   }
   void open_file(Asked a, const OpenRequested& e) {
     const bool replaces = a.protocol == Protocol::nlm;  // the others widen
-    if (!own_open(a)) {
+    Open* own = own_open(a);
+    if (!own) {
       const OpenId id{++open_counter};
-      opens.push_back({{id, e.client, e.owner, {}, {}, e.attributes_only, {}}, e.file});
+      own =
+          &opens.emplace_back(Open{{id, e.client, e.owner, {}, {}, e.attributes_only, {}}, e.file});
     }
-    Open& o = own_open(a) ? *own_open(a) : opens.back();
+    Open& o = *own;
     if (o.recovered || replaces) o.access = o.deny = {}, o.parts.clear();
     o.recovered = false;
     o.reclaimed = o.reclaimed || a.again;

@@ -111,7 +111,7 @@ GrantOnce(s, e, t) == \A c \in Clients :
 
 (* 49, step. What completes a break is not held up by who waits for it: a  *)
 (* holder's write, lock, close, return, acknowledgment goes on, unless     *)
-(* somebody else's right stands in its way.                                *)
+(* somebody else's right, lock or truncation under way stands in its way.  *)
 Completes(e) ==
   \/ e.type \in {"OpenClosed", "BreakAcknowledged", "RightReturned", "Unlocked", "LockRequested"}
   \/ e.type = "AccessRequested" /\ e.operation = "write"
@@ -119,6 +119,7 @@ NotHeldUp(s, e, t) ==
   Completes(e) /\ s.brk[e.client] # None /\ Sends(t, "parked", e.client) # {} =>
        \/ \E i \in DOMAIN t.state.queue : t.state.queue[i].client = e.client /\ t.state.queue[i].waits # {}
        \/ \E d \in Others(e.client) : s.lock[d]
+       \/ e.type = "LockRequested" /\ \E a \in s.inflight : a.client # e.client /\ a.what = "overwrite"
 
 (* 57. No break of a right before the reply that granted it.               *)
 RecallAfterReply(s, e, t) == \A c \in Clients : \A n \in Sends(t, "break", c) :
