@@ -190,7 +190,6 @@ Task<void> NfsClient::not_while_reclaiming() {
 
 Task<std::string> NfsClient::lock(Deed deed, FileRef file, unsigned process) {
   co_await flush(file);
-  co_await not_while_reclaiming();
   const auto mode = deed.exclusive ? LockBeliefs::Mode::exclusive : LockBeliefs::Mode::shared;
   // A downgrade is a promise that is given back as it is sent; a reclaim in between does not bring
   // it back.
@@ -204,6 +203,8 @@ Task<std::string> NfsClient::lock(Deed deed, FileRef file, unsigned process) {
   }
   bool queued = false;
   for (;;) {
+    // Else what a reclaim that fails gives back could be what was granted here.
+    co_await not_while_reclaiming();
     const Lock asked{file, process, deed.range, deed.exclusive, machine.now(), witness.run};
     const std::int32_t state = server_state_;
     std::optional<nlm::Status> status;
