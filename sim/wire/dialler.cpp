@@ -30,7 +30,7 @@ std::function<void()> NetworkDialler::datagram(Address to, Bytes payload,
     // As a connected socket: what another host sends to this port is nobody's answer.
     if (from == to) on_reply(std::move(reply));
   });
-  network_.datagram(local, to, std::move(payload));
+  network_.datagram(local, to, payload);
   return [&network = network_, local] { network.unbind(local); };
 }
 

@@ -109,12 +109,13 @@ void NfsClient::serve() {
                    [this](std::shared_ptr<wire::Peer> peer) -> std::shared_ptr<wire::Session> {
                      return dispatcher_.accept(std::move(peer));
                    });
-    network.bind({machine.address, port}, [this, &network](const Address& from, const Address& to,
-                                                           Bytes message) {
-      dispatcher_.on_datagram(from, to, std::move(message), [&network, from, to](Bytes reply) {
-        network.datagram(to, from, std::move(reply));
-      });
-    });
+    network.bind({machine.address, port},
+                 [this, &network](const Address& from, const Address& to, Bytes message) {
+                   dispatcher_.on_datagram(from, to, std::move(message),
+                                           [&network, from, to](const Bytes& reply) {
+                                             network.datagram(to, from, reply);
+                                           });
+                 });
   }
 }
 

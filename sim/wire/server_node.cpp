@@ -89,8 +89,8 @@ void ServerNode::listen() {
                     });
     network_.bind({kServer, port}, [this](const Address& from, const Address& to, Bytes message) {
       protocols_->rpc().on_datagram(from, to, std::move(message),
-                                    [&network = network_, from, to](Bytes reply) {
-                                      network.datagram(to, from, std::move(reply));
+                                    [&network = network_, from, to](const Bytes& reply) {
+                                      network.datagram(to, from, reply);
                                     });
     });
   }

@@ -190,6 +190,7 @@ Task<std::string> SmbClient::open(Deed deed, unsigned process) {
   create.contexts.emplace_back("QFid", Bytes());
   const std::uint64_t generation = cache->generation;
   Names::Change& there = witness.names.begin(machine.name, deed.file, true, machine.now());
+  const bool wants_lease = create.lease.has_value();
   const auto answer = co_await session_.command(Command::create, create_body(std::move(create)));
   if (!answer) {
     if (!any_open(*cache)) leases_.erase(cache->key);
@@ -218,7 +219,7 @@ Task<std::string> SmbClient::open(Deed deed, unsigned process) {
   if (cache->key != 0) leases_[cache->key] = cache;
   opens_.push_back(opened);
   if (cache->generation != generation || cache->breaking) co_return "ok, breaking";
-  if (create.lease || made.lease_state() != ~0u) {
+  if (wants_lease || made.lease_state() != ~0u) {
     cache->rights = made.lease_state() == ~0u ? cache->rights : made.lease_state();
   } else if (!habits_.leases) {
     cache->rights = smb2::state_of(smb2::rights_of_level(made.oplock));

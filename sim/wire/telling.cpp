@@ -264,6 +264,7 @@ void Teller::tell_files(const Machine& machine) {
 
 std::vector<std::string> Teller::files() const {
   std::vector<std::string> names;
+  names.reserve(told_.size());
   for (const auto& [column, text] : told_) names.push_back(column);
   return names;
 }
