@@ -133,11 +133,11 @@ void Teller::recovers(const Limits& limits, const std::vector<Record>& records, 
   behind_->recover(records, epoch, now, effects);
 }
 
-void Teller::learn(const Machine& machine) {
+void Teller::learn(const core::Machine& machine) {
   for (ClientView& client : machine.clients()) clients_[client.client] = std::move(client);
 }
 
-void Teller::started(const Machine& machine) {
+void Teller::started(const core::Machine& machine) {
   learn(machine);
   for (const FileView& file : machine.view().files) {
     for (const OpenView& open : file.opens) opens_[open.open] = {open.client, file.file};
@@ -200,7 +200,7 @@ Asked Teller::asked_by(RequestId request) const {
 
 // ---- What it tells ------------------------------------------------------------------------------
 
-void Teller::stepped(const Event& event, const Effects& effects, const Machine& machine) {
+void Teller::stepped(const Event& event, const Effects& effects, const core::Machine& machine) {
   if (explains_) explain_before(event);
   note(event);
   tell_effects(event, effects);
@@ -241,7 +241,7 @@ void Teller::tell_effects(const Event& event, const Effects& effects) {
   }
 }
 
-void Teller::tell_files(const Machine& machine) {
+void Teller::tell_files(const core::Machine& machine) {
   std::map<std::string, std::string> now;
   for (const auto& [column, text] : told_) now[column];
   for (const FileId file : machine.files()) {

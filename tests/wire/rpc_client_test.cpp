@@ -25,8 +25,10 @@ struct RpcClient : testing::Test {
     result = co_await client.call_udp(to, std::move(call), retry);
   }
   Task<void> run_find(std::string host) {
-    port = co_await client.find_port(std::move(host), 100021, 4, Transport::tcp);
+    const std::function<bool()> asked = [this] { return wanted; };
+    port = co_await client.find_port(std::move(host), 100021, 4, Transport::tcp, asked);
   }
+  bool wanted = true;
 };
 
 TEST_F(RpcClient, RepeatsWithDoublingPauseAndOneXid) {
@@ -96,6 +98,19 @@ TEST_F(RpcClient, FallsBackToTcpForThePortmapper) {
   ASSERT_TRUE(port);
   EXPECT_FALSE(*port) << "port 0 means not registered";
   EXPECT_TRUE(dialler.connections[0].peer->closed);
+}
+
+TEST_F(RpcClient, ALookUpThatIsNotWantedAnyMoreEndsAtItsNextTry) {
+  spawn(run_find("10.0.0.9"));
+  ASSERT_EQ(dialler.datagrams.size(), 1U);
+  wanted = false;
+  EXPECT_FALSE(port);
+  clock.advance(500 * core::kMillisecond);
+  ASSERT_TRUE(port);
+  EXPECT_FALSE(*port);
+  EXPECT_EQ(dialler.datagrams.size(), 1U);
+  EXPECT_TRUE(dialler.connections.empty());
+  EXPECT_EQ(client.waiting(), 0U);
 }
 
 TEST_F(RpcClient, ALostConnectionIsSilence) {

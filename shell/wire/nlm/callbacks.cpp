@@ -10,15 +10,15 @@ constexpr std::size_t kPortsMax = 16384;
 
 }  // namespace
 
-Task<std::optional<Callbacks::Port>> Callbacks::find(Way way) {
+Task<std::optional<Callbacks::Port>> Callbacks::find(Way way, std::function<bool()> wanted) {
   const auto known = ports_.find(way);
   if (known != ports_.end() && known->second.until > clock().now()) co_return known->second;
   const rpc::Transport other =
       way.transport == rpc::Transport::tcp ? rpc::Transport::udp : rpc::Transport::tcp;
   for (const rpc::Transport transport : {way.transport, other}) {
     const std::optional<std::uint16_t> number =
-        co_await client_.find_port(way.host, kProgram, way.version, transport);
-    if (client_.interrupted()) break;
+        co_await client_.find_port(way.host, kProgram, way.version, transport, wanted);
+    if (client_.interrupted() || !wanted()) break;
     if (!number) continue;
     Port port;
     port.number = *number;
@@ -51,7 +51,7 @@ Task<rpc::CallResult> Callbacks::call(Way way, std::uint32_t procedure, Bytes ar
   unsigned copies = 0;
   for (bool remembered = true; remembered;) {
     remembered = ports_.contains(way);
-    const std::optional<Port> port = co_await find(way);
+    const std::optional<Port> port = co_await find(way, retry.wanted);
     if (!port || !retry.wanted()) break;
     Address to;
     to.host = way.host;

@@ -43,7 +43,7 @@ class Callbacks {
     rpc::Transport transport = rpc::Transport::udp;
     core::Nanos until = 0;
   };
-  Task<std::optional<Port>> find(Way way);
+  Task<std::optional<Port>> find(Way way, std::function<bool()> wanted);
 
   rpc::Client& client_;
   std::uint32_t last_cookie_;

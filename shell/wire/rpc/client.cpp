@@ -163,7 +163,8 @@ Task<CallResult> Client::call_tcp(Address to, Outgoing call, core::Nanos patienc
 }
 
 Task<std::optional<std::uint16_t>> Client::find_port(std::string host, std::uint32_t program,
-                                                     std::uint32_t version, Transport transport) {
+                                                     std::uint32_t version, Transport transport,
+                                                     std::function<bool()> wanted) {
   const bool ipv6 = host.find(':') != std::string::npos;
   Outgoing call;
   call.program = kPortmapProgram;
@@ -188,8 +189,9 @@ Task<std::optional<std::uint16_t>> Client::find_port(std::string host, std::uint
   Retry retry;
   retry.first = 500 * core::kMillisecond;
   retry.tries = 3;
+  retry.wanted = wanted;
   CallResult result = co_await call_udp(portmapper, call, retry);
-  if (result.outcome == CallResult::Outcome::silent && !interrupted_) {
+  if (result.outcome == CallResult::Outcome::silent && !interrupted_ && wanted()) {
     result = co_await call_tcp(portmapper, call, 5 * core::kSecond);
   }
   if (!result.answered()) co_return std::nullopt;

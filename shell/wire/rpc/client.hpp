@@ -62,9 +62,11 @@ class Client {
   Task<CallResult> call_tcp(Address to, Outgoing call, core::Nanos patience);
 
   /// The port of a program at `host`, from its portmapper: GETPORT (RFC 1833 3) or, for an IPv6
-  /// host, GETADDR. Empty when nothing is registered or nobody answers.
-  Task<std::optional<std::uint16_t>> find_port(std::string host, std::uint32_t program,
-                                               std::uint32_t version, Transport transport);
+  /// host, GETADDR. Empty when nothing is registered, nobody answers, or it is not `wanted` any
+  /// more (asked before each try).
+  Task<std::optional<std::uint16_t>> find_port(
+      std::string host, std::uint32_t program, std::uint32_t version, Transport transport,
+      std::function<bool()> wanted = [] { return true; });
 
   /// Suspends for a while, or until interrupt.
   Task<void> sleep(core::Nanos time);
