@@ -133,7 +133,7 @@ void State::drop_state(Client& client) {
     cancel(waiters.at(*client.waiters.begin()), Status::cancelled);
   }
   while (!client.grants.empty()) {
-    emit(StopNotifying{*client.grants.begin()});
+    emit(StopNotifying{client.id, *client.grants.begin()});
     drop_grant(*client.grants.begin());
   }
   for (auto next = client.owners.begin(); next != client.owners.end();) {

@@ -96,6 +96,7 @@ struct NotifyGranted {
 };
 /// The callback for this grant has become pointless (unlocked, repeated LOCK, client gone).
 struct StopNotifying {
+  ClientId client;
   RequestId grant;
   friend bool operator==(const StopNotifying&, const StopNotifying&) = default;
 };

@@ -405,7 +405,7 @@ void State::stop_grants(File& file, const LockOwner& owner, Range range) {
     if (grant.owner == &owner && grant.element.range.overlaps(range)) overtaken.push_back(id);
   }
   for (const RequestId id : overtaken) {
-    emit(StopNotifying{id});
+    emit(StopNotifying{owner.client->id, id});
     drop_grant(id);
   }
 }

@@ -399,7 +399,7 @@ struct State {
   /// The client has shown that it knows better: its calls about these bytes stop.
   void stop_callbacks(const auto& by, Range range) {
     for (const PendingGrant& call : all(grants, calls(by, range))) {
-      say(StopNotifying{call.grant});
+      say(StopNotifying{call.client, call.grant});
       wake_own(by, call.element.range);
     }
     std::erase_if(grants, calls(by, range));
@@ -430,7 +430,7 @@ struct State {
     end_all(of(id), Status::cancelled);
     auto its_calls = all(grants, of(id));
     std::ranges::sort(its_calls, {}, &PendingGrant::grant);
-    for (const PendingGrant& call : its_calls) say(StopNotifying{call.grant});
+    for (const PendingGrant& call : its_calls) say(StopNotifying{call.client, call.grant});
     std::erase_if(grants, of(id));
     drop_all(of(id));
     std::erase_if(bars, [id](auto& bar) { return std::get<ClientId>(bar.first) == id; });

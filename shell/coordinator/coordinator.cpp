@@ -204,6 +204,13 @@ void CoreCoordinator::note_what_is_new() {
 
 /// The batch that it waits for, at least `least`.
 std::uint64_t CoreCoordinator::queue(Effect effect, std::uint64_t least) {
+  // What waits for the disk must not leave after what stops it: nobody was called yet.
+  if (const auto* stop = std::get_if<StopNotifying>(&effect)) {
+    std::erase_if(held_, [stop](const Held& held) {
+      const auto* granted = std::get_if<NotifyGranted>(&held.effect);
+      return granted && granted->grant == stop->grant;
+    });
+  }
   std::uint64_t batch = std::max(barrier_, least);
   if (waits_for_disk(effect)) batch = last_batch_;
   if (batch > durable_) {
@@ -245,14 +252,9 @@ void CoreCoordinator::carry_out(Effect& effect) {
   } else if (const auto* notice = std::get_if<SendBreak>(&effect)) {
     if (auto* sink = client_of(notice->client)) sink->on_break(*notice);
   } else if (const auto* granted = std::get_if<NotifyGranted>(&effect)) {
-    notified_[granted->grant] = granted->client;
     if (auto* sink = client_of(granted->client)) sink->on_granted(*granted);
   } else if (const auto* stop = std::get_if<StopNotifying>(&effect)) {
-    auto at = notified_.find(stop->grant);
-    if (at == notified_.end()) return;
-    const ClientId client = at->second;
-    notified_.erase(at);
-    if (auto* sink = client_of(client)) sink->on_stop_notifying(stop->grant);
+    if (auto* sink = client_of(stop->client)) sink->on_stop_notifying(stop->grant);
   } else if (const auto* notify = std::get_if<NotifyLock>(&effect)) {
     if (auto* sink = client_of(notify->client)) sink->on_notify_lock(*notify);
   } else if (const auto* revoked = std::get_if<Revoked>(&effect)) {

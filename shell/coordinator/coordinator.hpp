@@ -123,7 +123,6 @@ class CoreCoordinator final : public wire::Coordinator {
 
   std::map<core::RequestId, Waiting> waiting_;
   std::map<core::ClientId, wire::ClientSink*> clients_;
-  std::map<core::RequestId, core::ClientId> notified_;  // NLM callbacks that are out
 
   core::Nanos armed_ = core::kNever;
   std::function<void()> disarm_;

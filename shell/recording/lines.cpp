@@ -256,7 +256,7 @@ struct EffectLine {
             {"owner", hex(e.owner)}, {"file", of(e.file)},     {"element", of(e.element)}};
   }
   Json operator()(const StopNotifying& e) const {
-    return {{"what", "stop_notifying"}, {"grant", of(e.grant)}};
+    return {{"what", "stop_notifying"}, {"client", of(e.client)}, {"grant", of(e.grant)}};
   }
   Json operator()(const NotifyLock& e) const {
     return {{"what", "notify_lock"},

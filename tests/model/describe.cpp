@@ -210,7 +210,9 @@ struct EffectText {
     return "NotifyGranted " + of(e.grant) + " " + of(e.client) + " '" + e.owner + "' " +
            of(e.file) + " " + of(e.element) + (e.durable ? " durable" : "");
   }
-  std::string operator()(const StopNotifying& e) const { return "StopNotifying " + of(e.grant); }
+  std::string operator()(const StopNotifying& e) const {
+    return "StopNotifying " + of(e.grant) + " " + of(e.client);
+  }
   std::string operator()(const NotifyLock& e) const {
     return "NotifyLock " + of(e.client) + " '" + e.owner + "' " + of(e.file);
   }

@@ -85,6 +85,36 @@ TEST_F(CoordinatorTest, AGrantWaitsForTheDiskAndAReleaseDoesNot) {
   EXPECT_EQ(granted.reply->status, Status::ok);
 }
 
+TEST_F(CoordinatorTest, AGrantThatIsStoppedBeforeItIsOnDiskIsNotToldAtAll) {
+  struct Called final : wire::ClientSink {
+    void on_break(const SendBreak&) override {}
+    void on_granted(const NotifyGranted& granted) override { told.push_back(granted.grant); }
+    void on_stop_notifying(RequestId grant) override { stopped.push_back(grant); }
+    std::vector<RequestId> told, stopped;
+  };
+  const ClientId holder = client(Protocol::nlm, "holder"), host = client(Protocol::nlm, "host");
+  Called called;
+  coordinator.attach(host, called);
+  auto unlock = [&](ClientId who) {
+    Sink released;
+    const Unlocked event{coordinator.new_request(), who, {}, "o", {7, 0, 1}, Range::whole(), {}};
+    coordinator.submit(event, event.request, released);
+    EXPECT_TRUE(released.reply);
+  };
+  Sink granted, blocked;
+  const LockRequested first = lock(holder), second = lock(host, Wait::callback);
+  coordinator.submit(first, first.request, granted);
+  coordinator.durable(appended);
+  coordinator.submit(second, second.request, blocked);
+  ASSERT_EQ(blocked.reply->status, Status::blocked);
+  unlock(holder);
+  EXPECT_TRUE(called.told.empty()) << "not on disk yet";
+  unlock(host);
+  coordinator.durable(appended);
+  EXPECT_TRUE(called.told.empty()) << "it has unlocked meanwhile";
+  coordinator.detach(host, called);
+}
+
 TEST_F(CoordinatorTest, AGrantThatCannotBeMadeDurableFailsAndIsTakenBack) {
   const ClientId host = client(Protocol::nlm, "host");
   Sink granted, refused, again;

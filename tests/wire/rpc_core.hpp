@@ -68,7 +68,7 @@ class CoreCoordinator final : public Coordinator {
     } else if (const auto* granted = std::get_if<core::NotifyGranted>(&effect)) {
       if (ClientSink* sink = sink_of(granted->client)) sink->on_granted(*granted);
     } else if (const auto* stop = std::get_if<core::StopNotifying>(&effect)) {
-      for (const auto& [client, sink] : std::map(clients_)) sink->on_stop_notifying(stop->grant);
+      if (ClientSink* sink = sink_of(stop->client)) sink->on_stop_notifying(stop->grant);
     } else if (const auto* notice = std::get_if<core::SendBreak>(&effect)) {
       if (ClientSink* sink = sink_of(notice->client))
         sink->on_break(*notice);
