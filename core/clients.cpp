@@ -132,10 +132,7 @@ void State::drop_state(Client& client) {
   while (!client.waiters.empty()) {
     cancel(waiters.at(*client.waiters.begin()), Status::cancelled);
   }
-  while (!client.grants.empty()) {
-    emit(StopNotifying{client.id, *client.grants.begin()});
-    drop_grant(*client.grants.begin());
-  }
+  while (!client.grants.empty()) stop_grant(*client.grants.begin());
   for (auto next = client.owners.begin(); next != client.owners.end();) {
     LockOwner& owner = (next++)->second;
     for (const auto& holding : LockOwner::Holdings(owner.holdings))

@@ -404,10 +404,23 @@ void State::stop_grants(File& file, const LockOwner& owner, Range range) {
     const PendingGrant& grant = grants.at(id);
     if (grant.owner == &owner && grant.element.range.overlaps(range)) overtaken.push_back(id);
   }
-  for (const RequestId id : overtaken) {
-    emit(StopNotifying{owner.client->id, id});
-    drop_grant(id);
-  }
+  for (const RequestId id : overtaken) stop_grant(id);
+}
+
+/// Who waits for a range has heard of its last grant, in whatever mode: clients compare ranges and
+/// not modes, and would take a late copy of that call for the grant that they wait for now.
+void State::stop_heard_grant(File& file, const LockOwner& owner, Range range) {
+  if (owner.grants == 0) return;
+  const auto heard = std::ranges::find_if(file.grants, [&](RequestId id) {
+    const PendingGrant& grant = grants.at(id);
+    return grant.owner == &owner && grant.element.range == range;
+  });
+  if (heard != file.grants.end()) stop_grant(*heard);
+}
+
+void State::stop_grant(RequestId id) {
+  emit(StopNotifying{grants.at(id).client->id, id});
+  drop_grant(id);
 }
 
 void State::drop_grant(RequestId id) {

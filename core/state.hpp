@@ -270,6 +270,8 @@ class State {
   static void tidy(LockOwner& owner);
   Arrival place_of(const LockOwner& owner, const File& file, LockElement element) const;
   void stop_grants(File& file, const LockOwner& owner, Range range);
+  void stop_heard_grant(File& file, const LockOwner& owner, Range range);
+  void stop_grant(RequestId grant);
   void drop_grant(RequestId grant);
   bool repeats(const LockRequested& event, File& file, LockOwner& owner);
   bool counted_already(const LockRequested& event, const LockOwner& owner) const;

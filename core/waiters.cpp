@@ -149,6 +149,7 @@ void State::wait(Waiter& waiter, const Outcome& outcome) {
   if (lock && lock->wait == Wait::reserve && outcome.wait_for == WaitFor::locks) {
     waiter.announced = waiter.answered = true;  // `denied` was said when it was judged
   } else if (callback && !waiter.answered) {
+    stop_heard_grant(*waiter.files.front(), *waiter.owner, lock->element.range);
     reply(waiter.request, Status::blocked);
     waiter.announced = waiter.answered = true;
   } else if (waiter.until <= now) {

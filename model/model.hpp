@@ -130,7 +130,7 @@ class Model : private Steps {
         return w.lock() && w.element.range == e.range && same_owner(e)(w);
       };
       end_all(same, Status::cancelled);
-      stop_callbacks(e, e.range);
+      stop_callbacks(calls(e, e.range));
       set_range({{e.client, e.open, e.owner, e.range}, e.file}, std::nullopt);
       return reply(e.request, Status::ok);
     }

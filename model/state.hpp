@@ -397,12 +397,12 @@ struct State {
     return [=, this, &by](auto& c) { return same_owner(by)(c) && c.element.range.overlaps(range); };
   }
   /// The client has shown that it knows better: its calls about these bytes stop.
-  void stop_callbacks(const auto& by, Range range) {
-    for (const PendingGrant& call : all(grants, calls(by, range))) {
+  void stop_callbacks(auto which) {
+    for (const PendingGrant& call : all(grants, which)) {
       say(StopNotifying{call.client, call.grant});
-      wake_own(by, call.element.range);
+      wake_own(call, call.element.range);
     }
-    std::erase_if(grants, calls(by, range));
+    std::erase_if(grants, which);
   }
 
   void drop_locks(auto which) {

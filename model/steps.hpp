@@ -50,7 +50,9 @@ struct Steps : Judge {
       a.since = now;
       waiters.push_back(a);
     }
-    if (!a.answered && callback) reply(a.request, Status::blocked);
+    // Who waits for a range has heard of its last grant.
+    auto heard = [&](auto& c) { return same_owner(a)(c) && c.element.range == a.element.range; };
+    if (!a.answered && callback) stop_callbacks(heard), reply(a.request, Status::blocked);
     if (!a.answered && in_turn) reply(a.request, Status::denied, verdict.body);
     a.answered = a.answered || callback || in_turn;
     if (!a.answered && !again) say(Parked{a.request});
@@ -234,7 +236,7 @@ struct Steps : Judge {
       }
       return answer(a, Status::ok, {}, recorded(*open(a.open)));
     }
-    stop_callbacks(a, range);
+    stop_callbacks(calls(a, range));
     std::vector<LockElement> before;
     for (const Lock& held : all(locks, same_owner(a)))
       if (held.range.overlaps(range)) before.push_back({common(held.range, range), held.mode});

@@ -175,6 +175,7 @@ Asked(s, e) ==
   IN  IF t.reply # "parked" THEN t
       ELSE IF ~e.patient /\ ~blocked /\ ~(IsLock(e) /\ t.waits = {}) THEN Say(Barred(t.state, e, word), word)
       ELSE IF Len(s.locks.queue) >= waiters_per_file_max THEN Say(t.state, "limit")
-      ELSE Say([t.state EXCEPT !.locks.queue = Append(@, Place(e, t.waits, blocked))],
+      ELSE Say([t.state EXCEPT !.locks.queue = Append(@, Place(e, t.waits, blocked)),
+                               !.locks.calls = IF blocked THEN L!Heard(@, e) ELSE @],
                IF blocked THEN "blocked" ELSE "parked")
 =============================================================================

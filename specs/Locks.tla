@@ -47,6 +47,9 @@ Undo(s, w) == {u \in {[unit |-> n, was |-> k] : n \in Units(w), k \in {"none", "
 
 (* The client has shown that it knows better: no call about these bytes.   *)
 EndCalls(cs, w) == {c \in cs : ~(c.owner = w.owner /\ Overlap(c, w))}
+(* Who waits for a range has heard of its last grant: clients compare no   *)
+(* modes, and would take a late copy of that call for the one to come.     *)
+Heard(cs, w) == {c \in cs : ~(c.owner = w.owner /\ SameRange(c, w))}
 
 Without(q, i) == SubSeq(q, 1, i - 1) \o SubSeq(q, i + 1, Len(q))
 
@@ -120,7 +123,7 @@ LockRequested(s, e) ==
       ELSE IF mine # {} THEN Say(s, "blocked")
       ELSE IF OnCycle(queued, Edges(queued), Len(queued.queue)) THEN Say(s, "deadlock")
       ELSE IF full THEN Say(s, "limit")
-      ELSE Say(queued, "blocked")
+      ELSE Done([queued EXCEPT !.calls = Heard(@, w)], <<>>, "blocked")
 
 Unlocked(s, e) ==
   LET o == e.owner

@@ -150,6 +150,10 @@ MandatoryIO(s, e, t) == e.type = "AccessRequested" /\ t.reply = "ok" =>
   \A p \in Owner \ {e.owner} : ConflictsWith(s.held[p], e, e.kind) =>
     e.owner \notin Smb /\ (~e.enforced \/ Client[p] = Client[e.owner])
 
+(* Nobody who waits for a range is still called about its last grant.      *)
+NoStaleCall(s, e, t) == e.type = "LockRequested" /\ t.reply = "blocked" /\ InQueue(s.queue, e) = {} =>
+  \A c \in t.state.calls : c.owner = e.owner /\ SameRange(c, e) => c \notin s.calls
+
 Good(name, holds, s, e, t) == holds \/ Assert(FALSE, <<name, e, t>>)
 
 StepIsGood(s, e, t) ==
@@ -163,6 +167,7 @@ StepIsGood(s, e, t) ==
   /\ Good("NoInventedHolder", NoInventedHolder(s, e, t), s, e, t)
   /\ Good("NlmIdempotent", NlmIdempotent(s, e, t), s, e, t)
   /\ Good("RefusalIsExact", RefusalIsExact(s, e, t), s, e, t)
+  /\ Good("NoStaleCall", NoStaleCall(s, e, t), s, e, t)
   /\ Good("MandatoryIO", MandatoryIO(s, e, t), s, e, t)
 
 (* The module's Next, each step of which is checked as it is taken.        *)

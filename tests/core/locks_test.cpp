@@ -73,6 +73,26 @@ TEST_F(LocksTest, AFurtherLockOfTheOwnerEndsItsCallback) {
   EXPECT_EQ(find<StopNotifying>(out)->grant, waiting.request);
 }
 
+// Clients compare ranges and not modes: a late copy of the call would pass for the new lock's.
+TEST_F(LocksTest, AWaitForTheSameRangeEndsTheCallbackAboutIt) {
+  const ClientId one = client(Protocol::nlm, "1"), two = client(Protocol::nlm, "2");
+  const ClientId three = client(Protocol::nlm, "3");
+  const LockRequested first = nlm_lock(one, {0, 9}, kExclusive);
+  apply(first);
+  const LockRequested shared = nlm_lock(two, {0, 9}, kShared, Wait::callback);
+  apply(shared);
+  apply(unlock(first, {0, 9}));
+  const LockRequested beside = nlm_lock(three, {0, 9}, kShared);
+  EXPECT_EQ(status(beside), Status::ok);
+  EXPECT_EQ(status(nlm_lock(two, {0, 4}, kExclusive, Wait::callback)), Status::blocked);
+  const LockRequested exclusive = nlm_lock(two, {0, 9}, kExclusive, Wait::callback);
+  const Effects out = apply(exclusive);
+  ASSERT_EQ(out.size(), 2u);
+  EXPECT_EQ(out[0], Effect(StopNotifying{two, shared.request}));
+  EXPECT_EQ(out[1], Effect(Reply{exclusive.request, Status::blocked, false, {}}));
+  EXPECT_EQ(held(), (std::vector<Range>{{0, 9}, {0, 9}})) << "the lock itself stays";
+}
+
 // ---- SMB ---------------------------------------------------------------------------------------
 
 TEST_F(LocksTest, SmbLaysSharedOnItsOwnAndExclusiveOnNothing) {

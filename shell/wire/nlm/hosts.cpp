@@ -36,19 +36,6 @@ void Host::forget_within(const std::string& owner, core::FileId file, core::Rang
   });
 }
 
-// A process that waits asks nothing. It must not be called for the old lock any more while it waits
-// for the new one: clients compare ranges and not modes, and would take it for the new one's grant.
-void Host::asks(const Key& key) {
-  const auto& [owner, file, range, mode] = key;
-  const auto calls = calling_;
-  for (const auto& [grant, call] : calls) {
-    const auto& [of, on, bytes, as] = call->key;
-    if (of != owner || on != file || bytes != range || as == mode) continue;
-    end(*call);
-    coordinator_.report(core::GrantAnswered{grant, true});
-  }
-}
-
 void Host::on_granted(const core::NotifyGranted& granted) {
   const Key key{granted.owner, granted.file, granted.element.range, granted.element.mode};
   const auto waiting = blocked_.find(key);

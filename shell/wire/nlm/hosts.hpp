@@ -40,8 +40,6 @@ class Host final : public ClientSink {
   static Key key_of(const LockCall& call, core::FileId file, core::Range range);
   void expect(const Key& key, Blocked blocked) { blocked_[key] = std::move(blocked); }
   void forget(const Key& key) { blocked_.erase(key); }
-  /// The owner asks for this: a call about the same range in the other mode has been heard.
-  void asks(const Key& key);
   /// An UNLOCK takes the owner's waiters inside the range with it.
   void forget_within(const std::string& owner, core::FileId file, core::Range range);
   void forget_all() { blocked_.clear(); }

@@ -100,7 +100,6 @@ Task<Results> lock(Service& service, const rpc::CallContext& call) {
   blocked.way = way_of(call);
   blocked.asynchronous = is_asynchronous(call.header.procedure);
   const core::Reply reply = co_await ask(service, subject, [&](Host& host) {
-    host.asks(key);
     // Before the question: the grant may come before the answer is seen here.
     if (args.block) host.expect(key, blocked);
     core::LockRequested event;
