@@ -30,7 +30,7 @@ std::vector<Need> State::needs_of(const AccessRequested& event) {
   return needs;
 }
 
-Outcome State::attempt(const AccessRequested& event, Arrival) {
+Outcome State::attempt(const AccessRequested& event, Waiter*) {
   auto refuse = [&](Status status, ReplyBody body = {}) {
     reply(event.request, status, std::move(body));
     return Outcome{};

@@ -205,7 +205,7 @@ Snapshot::Snapshot(const State& state)
   }
   for (const auto& [arrival, waiter] : state.waiters) {
     SavedWaiter saved{waiter.client->id, {}, waiter};
-    for (const File* file : waiter.files) saved.files.push_back(file->id);
+    for (const Waiter::Place& place : waiter.places) saved.files.push_back(place.file->id);
     waiters.push_back(std::move(saved));
   }
   for (const auto& [id, access] : state.accesses) {
@@ -312,25 +312,10 @@ void Snapshot::restore_waiters(const Snapshot& from, State& state) {
   for (const SavedWaiter& saved : from.waiters) {
     Waiter waiter = saved.waiter;
     waiter.client = &state.clients.at(saved.client);
-    waiter.client->waiters.insert(waiter.arrival);
-    waiter.owner = nullptr;
-    waiter.files.clear();
-    for (const FileId id : saved.files) {
-      File& file = state.files.at(id);
-      waiter.files.push_back(&file);
-      file.waiters.insert(waiter.arrival);
-      ++file.parked(waiter.wait_for);
-    }
-    if (const auto* lock = std::get_if<LockRequested>(&waiter.body)) {
-      waiter.owner = &state.owner_of(*waiter.client, lock->open, lock->owner);
-      waiter.owner->waiting.push_back(waiter.arrival);
-      if (lock->wait != Wait::none) {
-        waiter.files.front()->lock_queue.insert(
-            {lock->element.range, waiter.arrival, waiter.owner, lock->element.mode});
-      }
-    }
-    state.parked[waiter.request] = waiter.arrival;
-    state.waiters.emplace(waiter.arrival, std::move(waiter));
+    waiter.places.clear();
+    std::vector<File*> files;
+    for (const FileId id : saved.files) files.push_back(&state.files.at(id));
+    state.line_up(std::move(waiter), files);
   }
   for (const SavedAccess& saved : from.accesses) {
     InFlight access{saved.request,    state.find_client(saved.client),

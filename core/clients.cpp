@@ -53,7 +53,7 @@ void State::forgive(Client& client) {
 
 /// The lease ran out: nothing is taken from the client until somebody wants it (RFC 8881 8.4.2.4).
 void State::lease_ended(Client& client) {
-  auto unanswered = [this](Arrival arrival) { return !waiters.at(arrival).answered; };
+  auto unanswered = [](const Waiter* waiter) { return !waiter->answered; };
   if (!client.accesses.empty() || std::ranges::any_of(client.waiters, unanswered)) {
     client.lease_until = now + client.lease;
     return set_timer(client.lease_until, TimerKind::lease, client.id.value);
@@ -69,12 +69,12 @@ void State::lease_ended(Client& client) {
   client.courtesy = true;
   client.lease_until = now + limits.courtesy;
   set_timer(client.lease_until, TimerKind::lease, client.id.value);
-  for (const Arrival arrival : std::set(client.waiters)) {
-    cancel(waiters.at(arrival), Status::cancelled);
-  }
+  cancel_all(client);
   // Those who wait for anything of its are judged again: they may take it now.
   for (const RightId id : client.rights) {
-    for (const Arrival arrival : rights.at(id).waiting) wake(arrival);
+    for (const Arrival arrival : rights.at(id).waiting) {
+      if (auto at = waiters.find(arrival); at != waiters.end()) wake(at->second);
+    }
   }
   for (auto& [key, owner] : client.owners) {
     for (const auto& holding : owner.holdings) {
@@ -129,9 +129,7 @@ void State::put_client_record(const Client& client) {
 
 /// Everything of a client goes at once; only then are those woken who waited for any of it.
 void State::drop_state(Client& client) {
-  while (!client.waiters.empty()) {
-    cancel(waiters.at(*client.waiters.begin()), Status::cancelled);
-  }
+  cancel_all(client);
   while (!client.grants.empty()) stop_grant(*client.grants.begin());
   for (auto next = client.owners.begin(); next != client.owners.end();) {
     LockOwner& owner = (next++)->second;

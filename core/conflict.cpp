@@ -224,8 +224,8 @@ const QueuedLock* State::clashing_waiter(const File& file, const LockOwner* owne
   bool best_told = false;
   if (file.lock_queue.empty()) return nullptr;
   file.lock_queue.visit_overlaps(element.range, [&](const QueuedLock& queued) {
-    if (queued.owner == owner || !clash(queued.mode, element.mode)) return true;
-    const bool told = waiters.at(queued.id).told;
+    if (queued.waiter->owner == owner || !clash(queued.mode, element.mode)) return true;
+    const bool told = queued.waiter->told;
     if (!told && (reserved_only || queued.id >= before)) return true;
     const bool better =
         !best || (told && !best_told) || (told == best_told && queued.id < best->id);
@@ -275,16 +275,16 @@ Holder State::holder_of(const HeldLock& lock) const {
           lock.mode};
 }
 
-Holder State::holder_of(const QueuedLock& waiter) const {
-  const LockOwner& owner = *waiter.owner;
+Holder State::holder_of(const QueuedLock& queued) const {
+  const LockOwner& owner = *queued.waiter->owner;
   return {Holder::Kind::reservation,
           owner.client->protocol,
           owner.client->id,
           owner.client->label,
           std::string(owner.name),
           owner.open,
-          waiter.range,
-          waiter.mode};
+          queued.range,
+          queued.mode};
 }
 
 Holder State::holder_of(const Open& open) const {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <list>
 #include <map>
 #include <memory>
 #include <optional>
@@ -18,6 +19,8 @@
 namespace lockstep::core {
 
 using Arrival = std::uint64_t;  ///< a waiter's place in the one queue
+/// Who waits, in order of arrival: whoever comes stands at the end.
+using Line = std::list<Waiter*>;
 
 /// What is known of a client itself.
 struct ClientFacts {
@@ -41,7 +44,7 @@ struct Client : ClientFacts {
   LockOwners owners;
   std::set<OpenId> opens;
   std::set<RightId> rights;
-  std::set<Arrival> waiters;
+  Line waiters;
   std::set<RequestId> accesses;  ///< in flight
   std::set<RequestId> grants;    ///< NLM callbacks that are out
   std::uint64_t locks = 0;
@@ -151,8 +154,8 @@ struct Bar {
 
 struct QueuedLock {
   Range range;
-  std::uint64_t id = 0;  ///< the arrival
-  LockOwner* owner = nullptr;
+  Arrival id = 0;
+  Waiter* waiter = nullptr;
   LockMode mode = LockMode::exclusive;
 };
 
@@ -173,7 +176,16 @@ struct Waiter {
   bool told = false;            ///< NFSv4: NotifyLock was sent
   Nanos since = 0, until = kNever;
   LockOwner* owner = nullptr;  ///< of a lock request that stands in the lock queue
-  std::vector<File*> files;
+
+  /// A file where it stands, and where it stands there. The first is what it is about.
+  struct Place {
+    File* file;
+    Line::iterator at;
+  };
+  std::vector<Place> places;
+  Line::iterator at_client;
+  std::multimap<RequestId, Waiter*>::iterator at_parked;
+  File* file() const { return places.front().file; }
 };
 
 class File {
@@ -185,7 +197,7 @@ class File {
   std::map<OpenId, Open*> opens;
   std::map<RightId, Right*> rights;
   IntervalTree<QueuedLock> lock_queue;
-  std::set<Arrival> waiters;                  ///< all requests parked on this file
+  Line waiters;                               ///< all requests parked on this file
   std::array<std::uint32_t, 6> parked_for{};  ///< how many of them wait for what (WaitFor)
   std::vector<InFlight*> accesses;
   std::vector<RequestId> grants;  ///< NLM callbacks that are out

@@ -152,7 +152,7 @@ bool State::grace_gates(const Client& client) const {
 Outcome State::wait_for_grace(RequestId request, const Client& client) {
   const bool has_word = client.protocol == Protocol::nlm || is_nfs4(client.protocol);
   auto at = parked.find(request);
-  const bool answered = at != parked.end() && waiters.at(at->second).answered;
+  const bool answered = at != parked.end() && at->second->answered;
   if (!has_word || answered) return {WaitFor::grace, {}};
   reply(request, Status::grace);
   return {};

@@ -143,7 +143,7 @@ std::optional<std::string> State::check_invariants() const {
       if (!grace) return "NoLostWakeup: waits for a grace that is over: " + who;
     } else if (waiter.wait_for == WaitFor::locks) {
       const auto& lock = std::get<LockRequested>(waiter.body);
-      const File& file = *waiter.files.front();
+      const File& file = *waiter.file();
       bool blocked = clashing_lock(file, waiter.owner, lock.element) != nullptr ||
                      clashing_waiter(file, waiter.owner, lock.element, arrival, false) != nullptr;
       for (const RequestId id : file.grants) {
@@ -154,7 +154,7 @@ std::optional<std::string> State::check_invariants() const {
       if (!blocked) return "NoLostWakeup: " + who;
     } else if (waiter.wait_for == WaitFor::accesses) {
       bool any = false;
-      for (const File* file : waiter.files) any = any || !file->accesses.empty();
+      for (const Waiter::Place& place : waiter.places) any = any || !place.file->accesses.empty();
       if (!any) return "NoLostWakeup: waits for no access: " + who;
     }
   }
@@ -185,7 +185,11 @@ std::optional<std::string> State::belongings() const {
     };
     if (!all_own(client.opens, opens)) return "Counts: opens" + who;
     if (!all_own(client.rights, rights)) return "Counts: rights" + who;
-    if (!all_own(client.waiters, waiters)) return "Counts: waiters" + who;
+    const auto known = [&](const Waiter* waiter) {
+      auto at = waiters.find(waiter->arrival);
+      return at != waiters.end() && &at->second == waiter && own(*waiter);
+    };
+    if (!std::ranges::all_of(client.waiters, known)) return "Counts: waiters" + who;
     if (!all_own(client.accesses, accesses)) return "Counts: accesses" + who;
     if (!all_own(client.grants, grants)) return "Counts: grants" + who;
     std::uint64_t held = 0;

@@ -17,6 +17,7 @@ namespace lockstep::core {
 
 class File;
 struct Client;
+struct Waiter;
 
 /// A lock owner of any protocol: (client, owner bytes) or, for SMB, the open. One object per owner,
 /// as long as it holds or waits for anything; compared by address, never ordered by it.
@@ -35,8 +36,8 @@ struct LockOwner {
   };
   using Holdings = boost::container::small_vector<Holding, 1>;
   Holdings holdings;
-  std::uint32_t grants = 0;            ///< NLM callbacks of its that are out
-  std::vector<std::uint64_t> waiting;  ///< arrival numbers of its queued lock requests
+  std::uint32_t grants = 0;      ///< NLM callbacks of its that are out
+  std::vector<Waiter*> waiting;  ///< its queued lock requests, in order of arrival
   std::uint64_t locks() const {
     std::uint64_t count = 0;
     for (const Holding& held : holdings) count += held.count;

@@ -119,15 +119,14 @@ void State::on(const LockRequested& event) { run(event); }
 void State::on(const LockTested& event) { run(event); }
 
 /// A request that was told `blocked` or `denied` had its reply.
-void State::answer(const LockRequested& event, Arrival arrival, Status status, ReplyBody body) {
-  auto at = waiters.find(arrival);
-  const bool had_it = at != waiters.end() && at->second.answered;
-  if (!had_it) reply(event.request, status, std::move(body));
+void State::answer(const LockRequested& event, const Waiter* waiter, Status status,
+                   ReplyBody body) {
+  if (!waiter || !waiter->answered) reply(event.request, status, std::move(body));
 }
 
-Outcome State::attempt(const LockRequested& event, Arrival arrival) {
+Outcome State::attempt(const LockRequested& event, Waiter* waiter) {
   auto refuse = [&](Status status) {
-    answer(event, arrival, status);
+    answer(event, waiter, status);
     return Outcome{};
   };
   Client* client = find_client(event.client);
@@ -147,8 +146,7 @@ Outcome State::attempt(const LockRequested& event, Arrival arrival) {
       return refuse(Status::bad_mode);
     }
   }
-  LockOwner& owner = arrival == kNotQueued ? owner_of(*client, event.open, event.owner)
-                                           : *waiters.at(arrival).owner;
+  LockOwner& owner = waiter ? *waiter->owner : owner_of(*client, event.open, event.owner);
   const Asking asking(owner);
   const bool full = locks_held >= limits.locks_max || owner.locks() >= limits.locks_per_owner_max;
   if (event.more.size() >= limits.elements_per_request_max ||
@@ -158,16 +156,16 @@ Outcome State::attempt(const LockRequested& event, Arrival arrival) {
   if (journal_failed && on_record(*client, event.open)) return refuse(Status::journal_failed);
   File& file = this->file(event.file);
   untidy(file);
-  return judge_lock(event, arrival, file, owner);
+  return judge_lock(event, waiter, file, owner);
 }
 
-Outcome State::judge_lock(const LockRequested& event, Arrival arrival, File& file,
+Outcome State::judge_lock(const LockRequested& event, Waiter* waiter, File& file,
                           LockOwner& owner) {
   Client& client = *owner.client;
   const bool smb = client.protocol == Protocol::smb;
   if (auto reclaimed = reclaim_lock(event, file, owner)) return *reclaimed;
   if (grace_gates(client)) return wait_for_grace(event.request, client);
-  if (arrival == kNotQueued && !smb && repeats(event, file, owner)) return {};
+  if (!waiter && !smb && repeats(event, file, owner)) return {};
 
   Asker asker;
   asker.client = &client;
@@ -179,13 +177,13 @@ Outcome State::judge_lock(const LockRequested& event, Arrival arrival, File& fil
   Outcome outcome = break_rights(asker, {&need, 1});
   if (outcome.wait_for == WaitFor::grace) return wait_for_grace(event.request, client);
   if (!outcome.done()) return outcome;
-  if (auto blocked = blocked_by_locks(event, arrival, file, owner)) return *blocked;
+  if (auto blocked = blocked_by_locks(event, waiter, file, owner)) return *blocked;
   bool busy = access_in_flight_clashes(file, owner, client, event.element);
   for (const LockElement& element : event.more) {
     busy = busy || access_in_flight_clashes(file, owner, client, element);
   }
   if (busy) return {WaitFor::accesses, {}};
-  return grant_lock(event, arrival, file, owner);
+  return grant_lock(event, waiter, file, owner);
 }
 
 /// Who holds the bytes already, and who completes a break that others wait for, waits for holders
@@ -199,16 +197,17 @@ bool State::passes_queue(const File& file, const LockOwner& owner, LockElement e
 }
 
 /// Held ranges, reservations and the queue; nothing when none of them is in the way.
-std::optional<Outcome> State::blocked_by_locks(const LockRequested& event, Arrival arrival,
+std::optional<Outcome> State::blocked_by_locks(const LockRequested& event, const Waiter* waiter,
                                                File& file, LockOwner& owner) {
   Client& client = *owner.client;
   const bool smb = client.protocol == Protocol::smb;
+  const Arrival arrival = waiter ? waiter->arrival : kNotQueued;
   const std::size_t count = 1 + event.more.size();
   auto element_at = [&](std::size_t i) -> const LockElement& {
     return i == 0 ? event.element : event.more[i - 1];
   };
   // Two GRANTED calls of one owner about the same bytes could not be undone apart.
-  if (event.wait == Wait::callback && arrival != kNotQueued && owner.grants > 0) {
+  if (event.wait == Wait::callback && waiter && owner.grants > 0) {
     for (const RequestId id : file.grants) {
       const PendingGrant& grant = grants.at(id);
       if (grant.owner == &owner && grant.element.range.overlaps(event.element.range)) {
@@ -223,13 +222,13 @@ std::optional<Outcome> State::blocked_by_locks(const LockRequested& event, Arriv
       held = clashing_lock(file, &owner, element);
     }
     if (held && held->recovered) return wait_for_grace(event.request, client);
-    if (held) return wait_or_deny(event, arrival, file, owner, element, holder_of(*held));
+    if (held) return wait_or_deny(event, waiter, file, owner, element, holder_of(*held));
     if (file.lock_queue.empty()) continue;
     const bool reserved_only = event.wait == Wait::none || passes_queue(file, owner, element);
     const Arrival place = std::min(arrival, place_of(owner, file, element));
     const QueuedLock* queued = clashing_waiter(file, &owner, element, place, reserved_only);
     if (queued) {
-      return wait_or_deny(event, arrival, file, owner, element, holder_of(*queued));
+      return wait_or_deny(event, waiter, file, owner, element, holder_of(*queued));
     }
   }
   // An SMB array must not clash within itself either.
@@ -239,7 +238,7 @@ std::optional<Outcome> State::blocked_by_locks(const LockRequested& event, Arriv
       if (one.mode == LockMode::exclusive && one.range.overlaps(other.range)) {
         Holder self{Holder::Kind::lock, client.protocol, client.id, client.label, {},
                     event.open,         other.range,     other.mode};
-        return wait_or_deny(event, arrival, file, owner, one, std::move(self));
+        return wait_or_deny(event, waiter, file, owner, one, std::move(self));
       }
     }
   }
@@ -247,19 +246,18 @@ std::optional<Outcome> State::blocked_by_locks(const LockRequested& event, Arriv
 }
 
 /// A NFSv4 client asks again for what it waits for: it is judged at the place that it has.
-Arrival State::place_of(const LockOwner& owner, const File& file, LockElement element) const {
+Arrival State::place_of(const LockOwner& owner, const File& file, LockElement element) {
   if (owner.smb()) return kNotQueued;
-  for (const Arrival queued : owner.waiting) {
-    const Waiter& waiter = waiters.at(queued);
-    const auto& asked = std::get<LockRequested>(waiter.body);
-    if (asked.wait == Wait::reserve && waiter.files.front() == &file && asked.element == element) {
-      return queued;
+  for (const Waiter* waiter : owner.waiting) {
+    const auto& asked = std::get<LockRequested>(waiter->body);
+    if (asked.wait == Wait::reserve && waiter->file() == &file && asked.element == element) {
+      return waiter->arrival;
     }
   }
   return kNotQueued;
 }
 
-Outcome State::wait_or_deny(const LockRequested& event, Arrival arrival, File& file,
+Outcome State::wait_or_deny(const LockRequested& event, const Waiter* waiter, File& file,
                             LockOwner& owner, const LockElement& element, Holder holder) {
   const Protocol asking = owner.client->protocol;
   if (event.wait == Wait::none || !event.more.empty()) {
@@ -268,18 +266,16 @@ Outcome State::wait_or_deny(const LockRequested& event, Arrival arrival, File& f
                         asking == Protocol::smb ? Cause::lock_by_smb : Cause::lock_by_nfs, file.id,
                         event.client, holder.client, false, 0});
     }
-    answer(event, arrival, Status::denied, std::move(holder));
+    answer(event, waiter, Status::denied, std::move(holder));
     return {};
   }
-  const bool queued = arrival != kNotQueued;
-  const Waiter* waiter = queued ? &waiters.at(arrival) : nullptr;
+  const Arrival arrival = waiter ? waiter->arrival : kNotQueued;
   if (waiter && waiter->wait_for == WaitFor::locks) return {WaitFor::locks, {}};
   const bool had_reply = waiter && waiter->answered;
   if (!had_reply && event.wait == Wait::reserve) {  // its turn is kept already
-    for (const Arrival other : owner.waiting) {
-      const Waiter& same = waiters.at(other);
-      const auto& asked = std::get<LockRequested>(same.body);
-      if (other < arrival && same.files.front() == &file && asked.wait == Wait::reserve &&
+    for (const Waiter* other : owner.waiting) {
+      const auto& asked = std::get<LockRequested>(other->body);
+      if (other->arrival < arrival && other->file() == &file && asked.wait == Wait::reserve &&
           asked.element == event.element) {
         reply(event.request, Status::denied, std::move(holder));
         return {};
@@ -290,7 +286,7 @@ Outcome State::wait_or_deny(const LockRequested& event, Arrival arrival, File& f
     if (!had_reply) reply(event.request, Status::deadlock);
     return {};
   }
-  if (!queued && queue_is_full(event)) {
+  if (!waiter && queue_is_full(event)) {
     reply(event.request, Status::limit);
     return {};
   }
@@ -303,11 +299,9 @@ Outcome State::wait_or_deny(const LockRequested& event, Arrival arrival, File& f
 /// A blocking LOCK that is queued already: it is told so again, and keeps its place.
 bool State::repeats(const LockRequested& event, File& file, LockOwner& owner) {
   if (event.wait != Wait::callback) return false;
-  for (const Arrival queued : owner.waiting) {
-    const Waiter& waiter = waiters.at(queued);
-    const auto& same = std::get<LockRequested>(waiter.body);
-    if (waiter.files.front() == &file && same.element == event.element &&
-        same.wait == Wait::callback) {
+  for (const Waiter* queued : owner.waiting) {
+    const auto& same = std::get<LockRequested>(queued->body);
+    if (queued->file() == &file && same.element == event.element && same.wait == Wait::callback) {
       reply(event.request, Status::blocked);
       return true;
     }
@@ -317,16 +311,14 @@ bool State::repeats(const LockRequested& event, File& file, LockOwner& owner) {
 
 // ---- Granting ----------------------------------------------------------------------------------
 
-Outcome State::grant_lock(const LockRequested& event, Arrival arrival, File& file,
+Outcome State::grant_lock(const LockRequested& event, Waiter* waiter, File& file,
                           LockOwner& owner) {
   Client& client = *owner.client;
   const bool smb = client.protocol == Protocol::smb;
-  const bool queued = arrival != kNotQueued;
-  if (queued && event.wait == Wait::reserve && waiters.at(arrival).answered) {
+  if (waiter && event.wait == Wait::reserve && waiter->answered) {
     // Not the lock itself: its turn. The owner has to come and take it.
-    Waiter& waiter = waiters.at(arrival);
-    if (!waiter.told) {
-      waiter.told = true;
+    if (!waiter->told) {
+      waiter->told = true;
       emit(NotifyLock{client.id, event.owner, file.id});
       edges_changed(owner);
     }
@@ -347,13 +339,13 @@ Outcome State::grant_lock(const LockRequested& event, Arrival arrival, File& fil
     }
   } else {
     stop_grants(file, owner, event.element.range);
-    if (queued) before = file.locks.held_within(owner, event.element.range);
+    if (waiter) before = file.locks.held_within(owner, event.element.range);
     wanted.through = event.open;
     file.locks.set(&file, wanted, next_lock, changes);
   }
   lock_changed(file, changes, &owner);
   const bool durable = on_record(client, event.open);
-  if (queued && event.wait == Wait::callback) {
+  if (waiter && event.wait == Wait::callback) {
     grants[event.request] = {event.request, &client,       &file,
                              &owner,        event.element, std::move(before)};
     file.grants.push_back(event.request);
@@ -372,10 +364,9 @@ Outcome State::grant_lock(const LockRequested& event, Arrival arrival, File& fil
 /// An unlock ends the owner's queued requests of exactly that range.
 void State::take_from_queue(LockOwner& owner, File& file, Range range) {
   std::vector<Waiter*> gone;
-  for (const Arrival queued : owner.waiting) {
-    Waiter& waiter = waiters.at(queued);
-    const Range asked = std::get<LockRequested>(waiter.body).element.range;
-    if (waiter.files.front() == &file && asked == range) gone.push_back(&waiter);
+  for (Waiter* waiter : owner.waiting) {
+    const Range asked = std::get<LockRequested>(waiter->body).element.range;
+    if (waiter->file() == &file && asked == range) gone.push_back(waiter);
   }
   for (Waiter* waiter : gone) cancel(*waiter, Status::cancelled);
 }
@@ -383,14 +374,12 @@ void State::take_from_queue(LockOwner& owner, File& file, Range range) {
 /// A lock that was taken uses up the turns that were kept (or to be kept) for what it gives.
 void State::use_up_turns(LockOwner& owner, File& file, const LockElement& taken) {
   std::vector<Waiter*> used;
-  for (const Arrival queued : owner.waiting) {
-    Waiter& waiter = waiters.at(queued);
-    const auto& lock = std::get<LockRequested>(waiter.body);
-    const bool kept = lock.wait == Wait::reserve && waiter.answered;
+  for (Waiter* waiter : owner.waiting) {
+    const auto& lock = std::get<LockRequested>(waiter->body);
+    const bool kept = lock.wait == Wait::reserve && waiter->answered;
     const bool enough = taken.mode == LockMode::exclusive || lock.element.mode == LockMode::shared;
-    if (kept && enough && waiter.files.front() == &file &&
-        taken.range.contains(lock.element.range)) {
-      used.push_back(&waiter);
+    if (kept && enough && waiter->file() == &file && taken.range.contains(lock.element.range)) {
+      used.push_back(waiter);
     }
   }
   for (Waiter* waiter : used) cancel(*waiter, Status::ok);

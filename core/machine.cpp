@@ -55,7 +55,7 @@ void State::fire_due_timers() {
 void State::settle() {
   do {
     while (!woken_.empty()) {
-      const Arrival next = *woken_.begin();
+      Waiter& next = *woken_.begin()->second;
       woken_.erase(woken_.begin());
       judge_again(next);
     }
@@ -150,8 +150,8 @@ std::vector<FileView> Machine::view_of(ClientId client) const {
   std::set<FileId> its_files;
   for (const OpenId id : known->opens) its_files.insert(state_->opens.at(id).file->id);
   for (const RightId id : known->rights) its_files.insert(state_->rights.at(id).file->id);
-  for (const Arrival arrival : known->waiters) {
-    for (const File* file : state_->waiters.at(arrival).files) its_files.insert(file->id);
+  for (const Waiter* waiter : known->waiters) {
+    for (const Waiter::Place& place : waiter->places) its_files.insert(place.file->id);
   }
   for (const auto& [key, owner] : known->owners) {
     for (const LockOwner::Holding& held : owner.holdings) its_files.insert(held.file->id);

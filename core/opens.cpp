@@ -32,7 +32,7 @@ Open* State::open_of_owner(File& file, const Client& client, std::string_view ow
   return nullptr;
 }
 
-Outcome State::attempt(const OpenRequested& event, Arrival) {
+Outcome State::attempt(const OpenRequested& event, Waiter*) {
   auto refuse = [&](Status status, ReplyBody body = {}) {
     reply(event.request, status, std::move(body));
     return Outcome{};
@@ -219,8 +219,7 @@ void State::release_locks_of(Open& open) {
 void State::close(Open& open) {
   File& file = *open.file;
   std::vector<Waiter*> parked_by_it;
-  for (const Arrival arrival : open.client->waiters) {
-    Waiter& waiter = waiters.at(arrival);
+  for (Waiter* waiter : open.client->waiters) {
     const OpenId by = std::visit(
         [](const auto& body) {
           if constexpr (requires { body.open; })
@@ -228,8 +227,8 @@ void State::close(Open& open) {
           else
             return OpenId{};
         },
-        waiter.body);
-    if (by == open.id) parked_by_it.push_back(&waiter);
+        waiter->body);
+    if (by == open.id) parked_by_it.push_back(waiter);
   }
   for (Waiter* waiter : parked_by_it) cancel(*waiter, Status::closed);
 
@@ -312,7 +311,7 @@ void State::on(const OpenDowngraded& event) {
   reply(event.request, Status::ok);
 }
 
-Outcome State::attempt(const DispositionSet& event, Arrival) {
+Outcome State::attempt(const DispositionSet& event, Waiter*) {
   auto at = opens.find(event.open);
   if (at == opens.end()) {
     reply(event.request, Status::unknown_open);

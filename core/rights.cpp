@@ -55,9 +55,8 @@ void State::begin_break(Right& right, const Breaking& how, Cause cause, const As
   set_timer(right.deadline, TimerKind::brk, right.id.value);
   // What completes a break passes the queue: the holder's own lock requests may go now.
   if (right.file->parked(WaitFor::locks) == 0) return;
-  for (const Arrival arrival : right.file->waiters) {
-    const Waiter& waiter = waiters.at(arrival);
-    if (waiter.client == right.client && waiter.wait_for == WaitFor::locks) wake(arrival);
+  for (Waiter* waiter : right.file->waiters) {
+    if (waiter->client == right.client && waiter->wait_for == WaitFor::locks) wake(*waiter);
   }
 }
 
@@ -83,14 +82,13 @@ void State::end_break(Right& right) {
     auto at = waiters.find(arrival);
     if (at == waiters.end()) continue;
     Waiter& waiter = at->second;
-    if (std::erase(waiter.breaks, right.id) != 0 && waiter.breaks.empty()) wake(arrival);
+    if (std::erase(waiter.breaks, right.id) != 0 && waiter.breaks.empty()) wake(waiter);
   }
   right.waiting.clear();
   // Whom others waited for passed the queue; that is over.
   if (right.file->parked(WaitFor::locks) == 0) return;
-  for (const Arrival arrival : right.file->waiters) {
-    const Waiter& waiter = waiters.at(arrival);
-    if (waiter.client == right.client && waiter.owner) edges_changed(*waiter.owner);
+  for (const Waiter* waiter : right.file->waiters) {
+    if (waiter->client == right.client && waiter->owner) edges_changed(*waiter->owner);
   }
 }
 
@@ -407,10 +405,9 @@ Rights State::reduce_by_traffic(const File& file, const Asker& asker, const Open
     }
   }
   if (file.parked(WaitFor::breaks) > 0) {
-    for (const Arrival arrival : file.waiters) {
-      const Waiter& waiter = waiters.at(arrival);
-      if (waiter.wait_for != WaitFor::breaks || waiter.client == asker.client) continue;
-      for (const Need& need : needs_of(waiter.body)) {
+    for (const Waiter* waiter : file.waiters) {
+      if (waiter->wait_for != WaitFor::breaks || waiter->client == asker.client) continue;
+      for (const Need& need : needs_of(waiter->body)) {
         if (need.file == &file) by(need.cause);
       }
     }

@@ -114,7 +114,7 @@ class State {
   std::map<RightId, Right> rights;
   std::map<std::pair<ClientId, LeaseKey>, Right*> leases;
   std::map<Arrival, Waiter> waiters;
-  std::map<RequestId, Arrival> parked;
+  std::multimap<RequestId, Waiter*> parked;  ///< ids are the caller's to keep apart
   std::map<RequestId, InFlight> accesses;
   std::map<RequestId, PendingGrant> grants;
   /// Which files have opens below a directory (rename of an ancestor), and how many.
@@ -140,7 +140,7 @@ class State {
   std::vector<Need> needs_of(const AccessRequested& request);
   Holder holder_of(const HeldLock& lock) const;
   Holder holder_of(const Open& open) const;
-  Holder holder_of(const QueuedLock& waiter) const;
+  Holder holder_of(const QueuedLock& queued) const;
   Holder holder_of(const Right& right) const;
   static LockOwner* find_owner(Client& client, OpenId open, std::string_view name);
   static const LockOwner* find_owner(const Client& client, OpenId open, std::string_view name);
@@ -240,8 +240,8 @@ class State {
   void add_bars(const Waiter& waiter);
 
   // ---- opens.cpp
-  Outcome attempt(const OpenRequested& event, Arrival arrival);
-  Outcome attempt(const DispositionSet& event, Arrival arrival);
+  Outcome attempt(const OpenRequested& event, Waiter* waiter);
+  Outcome attempt(const DispositionSet& event, Waiter* waiter);
   void grant_open(const OpenRequested& event, Client& client, File& file, const Asker& asker);
   Open& add_open(File& file, Client& client, OpenId id);
   void count_open(Open& open, bool in);
@@ -252,23 +252,23 @@ class State {
   Open* open_of_owner(File& file, const Client& client, std::string_view owner);
 
   // ---- locks.cpp
-  Outcome attempt(const LockRequested& event, Arrival arrival);
-  Outcome attempt(const LockTested& event, Arrival arrival);
-  Outcome judge_lock(const LockRequested& event, Arrival arrival, File& file, LockOwner& owner);
-  std::optional<Outcome> blocked_by_locks(const LockRequested& event, Arrival arrival, File& file,
-                                          LockOwner& owner);
-  Outcome wait_or_deny(const LockRequested& event, Arrival arrival, File& file, LockOwner& owner,
-                       const LockElement& element, Holder holder);
-  Outcome grant_lock(const LockRequested& event, Arrival arrival, File& file, LockOwner& owner);
+  Outcome attempt(const LockRequested& event, Waiter* waiter);
+  Outcome attempt(const LockTested& event, Waiter* waiter);
+  Outcome judge_lock(const LockRequested& event, Waiter* waiter, File& file, LockOwner& owner);
+  std::optional<Outcome> blocked_by_locks(const LockRequested& event, const Waiter* waiter,
+                                          File& file, LockOwner& owner);
+  Outcome wait_or_deny(const LockRequested& event, const Waiter* waiter, File& file,
+                       LockOwner& owner, const LockElement& element, Holder holder);
+  Outcome grant_lock(const LockRequested& event, Waiter* waiter, File& file, LockOwner& owner);
   void take_from_queue(LockOwner& owner, File& file, Range range);
   void use_up_turns(LockOwner& owner, File& file, const LockElement& taken);
   bool on_record(const Client& client, OpenId open) const;
-  void answer(const LockRequested& event, Arrival arrival, Status status, ReplyBody body = {});
+  void answer(const LockRequested& event, const Waiter* waiter, Status status, ReplyBody body = {});
   void lock_changed(File& file, const LockChanges& changes, const LockOwner* by);
   void release_locks(File& file, LockOwner& owner);
   static LockOwner& owner_of(Client& client, OpenId open, std::string_view name);
   static void tidy(LockOwner& owner);
-  Arrival place_of(const LockOwner& owner, const File& file, LockElement element) const;
+  static Arrival place_of(const LockOwner& owner, const File& file, LockElement element);
   void stop_grants(File& file, const LockOwner& owner, Range range);
   void stop_heard_grant(File& file, const LockOwner& owner, Range range);
   void stop_grant(RequestId grant);
@@ -278,7 +278,7 @@ class State {
   std::optional<Outcome> reclaim_lock(const LockRequested& event, File& file, LockOwner& owner);
 
   // ---- accesses.cpp
-  Outcome attempt(const AccessRequested& event, Arrival arrival);
+  Outcome attempt(const AccessRequested& event, Waiter* waiter);
   void start_access(InFlight access);
   bool access_in_flight_clashes(const File& file, const LockOwner& owner, const Client& client,
                                 LockElement element) const;
@@ -289,13 +289,15 @@ class State {
   bool queue_is_full(const WaitingRequest& body);
   Client& client_of(const WaitingRequest& body);
   void park(Waiter waiter, const Outcome& outcome);
+  Waiter& line_up(Waiter waiter, const std::vector<File*>& on);
   void wait(Waiter& waiter, const Outcome& outcome);
-  void judge_again(Arrival arrival);
+  void judge_again(Waiter& waiter);
   void remove_waiter(Waiter& waiter);
   void cancel(Waiter& waiter, Status status, ReplyBody body = {});
+  void cancel_all(Client& client);
   void leave_queue(Waiter& waiter);
   void patience_ended(Waiter& waiter);
-  void wake(Arrival arrival) { woken_.insert(arrival); }
+  void wake(Waiter& waiter) { woken_.emplace(waiter.arrival, &waiter); }
   void wake_range(const File& file, Range range, Arrival behind = 0);
   void wake_own(const LockOwner& owner, const File& file, Range range);
   void wake_accesses(const File& file);
@@ -330,7 +332,7 @@ class State {
 
   Effects* out_ = nullptr;
   LockChanges changes_;  ///< of the LOCK or UNLOCK that runs, kept for its memory
-  std::set<Arrival> woken_;
+  std::map<Arrival, Waiter*> woken_;
   /// Owners with waiters for whom this step changed who waits for whom: that may close a cycle.
   std::vector<std::tuple<ClientId, OpenId, std::string>> edges_changed_;
   std::vector<File*> untidy_;  ///< files that this step may have left without any state

@@ -48,10 +48,9 @@ void State::on(const LockCancelled& event) {
   if (file && known) {
     LockOwner& owner = *known;
     std::vector<Waiter*> found;
-    for (const Arrival queued : owner.waiting) {
-      Waiter& waiter = waiters.at(queued);
-      const auto& asked = std::get<LockRequested>(waiter.body);
-      if (waiter.files.front() == file && asked.element == event.element) found.push_back(&waiter);
+    for (Waiter* waiter : owner.waiting) {
+      const auto& asked = std::get<LockRequested>(waiter->body);
+      if (waiter->file() == file && asked.element == event.element) found.push_back(waiter);
     }
     const bool waited = !found.empty();
     for (Waiter* waiter : found) cancel(*waiter, Status::cancelled);
@@ -65,7 +64,7 @@ void State::on(const LockCancelled& event) {
 
 // ---- Testing -----------------------------------------------------------------------------------
 
-Outcome State::attempt(const LockTested& event, Arrival) {
+Outcome State::attempt(const LockTested& event, Waiter*) {
   Client* client = find_client(event.client);
   if (!client) {
     reply(event.request, Status::unknown_client);

@@ -114,9 +114,7 @@ FileView State::view_of(const File& file) const {
                     lock.since);
   });
   for (const auto& [id, right] : file.rights) view.rights.push_back(view_of_right(*right));
-  for (const Arrival arrival : file.waiters) {
-    view.waiters.push_back(view_of_waiter(waiters.at(arrival)));
-  }
+  for (const Waiter* waiter : file.waiters) view.waiters.push_back(view_of_waiter(*waiter));
   for (const InFlight* access : file.accesses) {
     for (const auto& [target, operation] : access->targets) {
       if (target != &file) continue;

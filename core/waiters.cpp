@@ -31,7 +31,7 @@ Nanos until_when(const WaitingRequest& body, WaitFor why) {
 
 template <class Request>
 void State::run(const Request& request) {
-  Outcome outcome = attempt(request, kNotQueued);
+  Outcome outcome = attempt(request, nullptr);
   if (outcome.done()) return;
   const bool stays = until_when(request, outcome.wait_for) > now;
   if (stays && queue_is_full(request)) return reply(request.request, Status::limit);
@@ -101,25 +101,30 @@ std::vector<File*> State::files_of(const WaitingRequest& body) {
 
 void State::park(Waiter waiter, const Outcome& outcome) {
   waiter.arrival = ++next_arrival;
-  const Arrival arrival = waiter.arrival;
   waiter.client = &client_of(waiter.body);
-  waiter.files = files_of(waiter.body);
-  for (File* file : waiter.files) {
-    file->waiters.insert(arrival);
-    ++file->parked(waiter.wait_for);
+  const std::vector<File*> on = files_of(waiter.body);
+  wait(line_up(std::move(waiter), on), outcome);
+}
+
+/// Puts it behind all others, wherever it is looked for.
+Waiter& State::line_up(Waiter waiter, const std::vector<File*>& on) {
+  const Arrival arrival = waiter.arrival;
+  Waiter& kept = waiters.emplace_hint(waiters.end(), arrival, std::move(waiter))->second;
+  for (File* file : on) {
+    kept.places.push_back({file, file->waiters.insert(file->waiters.end(), &kept)});
+    ++file->parked(kept.wait_for);
   }
-  waiter.client->waiters.insert(arrival);
-  parked[waiter.request] = arrival;
-  Waiter& kept = waiters.emplace(arrival, std::move(waiter)).first->second;
+  Line& line = kept.client->waiters;
+  kept.at_client = line.insert(line.end(), &kept);
+  kept.at_parked = parked.emplace_hint(parked.end(), kept.request, &kept);
   if (const LockRequested* lock = lock_of(kept)) {
     kept.owner = &owner_of(*kept.client, lock->open, lock->owner);
-    kept.owner->waiting.push_back(arrival);
+    kept.owner->waiting.push_back(&kept);
     if (lock->wait != Wait::none) {
-      kept.files.front()->lock_queue.insert(
-          {lock->element.range, arrival, kept.owner, lock->element.mode});
+      kept.file()->lock_queue.insert({lock->element.range, arrival, &kept, lock->element.mode});
     }
   }
-  wait(kept, outcome);
+  return kept;
 }
 
 /// Lets the waiter wait for what the outcome says, or answers it when its patience is over.
@@ -128,9 +133,9 @@ void State::wait(Waiter& waiter, const Outcome& outcome) {
   const bool callback = lock && lock->wait == Wait::callback;
   drop_timer(waiter.until, waiter.told ? TimerKind::reservation : TimerKind::patience,
              waiter.arrival);
-  for (File* file : waiter.files) {
-    --file->parked(waiter.wait_for);
-    ++file->parked(outcome.wait_for);
+  for (const Waiter::Place& place : waiter.places) {
+    --place.file->parked(waiter.wait_for);
+    ++place.file->parked(outcome.wait_for);
   }
   waiter.wait_for = outcome.wait_for;
   waiter.breaks.clear();
@@ -149,7 +154,7 @@ void State::wait(Waiter& waiter, const Outcome& outcome) {
   if (lock && lock->wait == Wait::reserve && outcome.wait_for == WaitFor::locks) {
     waiter.announced = waiter.answered = true;  // `denied` was said when it was judged
   } else if (callback && !waiter.answered) {
-    stop_heard_grant(*waiter.files.front(), *waiter.owner, lock->element.range);
+    stop_heard_grant(*waiter.file(), *waiter.owner, lock->element.range);
     reply(waiter.request, Status::blocked);
     waiter.announced = waiter.answered = true;
   } else if (waiter.until <= now) {
@@ -161,43 +166,37 @@ void State::wait(Waiter& waiter, const Outcome& outcome) {
   set_timer(waiter.until, TimerKind::patience, waiter.arrival);
 }
 
-void State::judge_again(Arrival arrival) {
-  auto at = waiters.find(arrival);
-  if (at == waiters.end() || at->second.told) return;
-  Waiter& waiter = at->second;
-  Outcome outcome =
-      std::visit([&](const auto& request) { return attempt(request, arrival); }, waiter.body);
-  at = waiters.find(arrival);  // an expiry on the way may have taken it
-  if (at == waiters.end()) return;
+void State::judge_again(Waiter& waiter) {
+  if (waiter.told) return;
+  const Outcome outcome =
+      std::visit([&](const auto& request) { return attempt(request, &waiter); }, waiter.body);
   if (outcome.done()) {
-    outcome.granted ? remove_waiter(at->second) : leave_queue(at->second);
+    outcome.granted ? remove_waiter(waiter) : leave_queue(waiter);
   } else {
-    wait(at->second, outcome);
+    wait(waiter, outcome);
   }
 }
 
 void State::remove_waiter(Waiter& waiter) {
   drop_timer(waiter.until, waiter.told ? TimerKind::reservation : TimerKind::patience,
              waiter.arrival);
-  for (File* file : waiter.files) {
-    file->waiters.erase(waiter.arrival);
+  for (const auto& [file, at] : waiter.places) {
+    file->waiters.erase(at);
     --file->parked(waiter.wait_for);
     untidy(*file);
   }
   const LockRequested* lock = lock_of(waiter);
   LockOwner* owner = waiter.owner;
   if (owner) {
-    std::erase(owner->waiting, waiter.arrival);
+    std::erase(owner->waiting, &waiter);
     if (lock->wait != Wait::none) {
-      waiter.files.front()->lock_queue.erase(lock->element.range.first, waiter.arrival);
+      waiter.file()->lock_queue.erase(lock->element.range.first, waiter.arrival);
     }
   }
-  waiter.client->waiters.erase(waiter.arrival);
-  if (auto known = parked.find(waiter.request);
-      known != parked.end() && known->second == waiter.arrival) {
-    parked.erase(known);
-  }
-  waiters.erase(waiter.arrival);
+  waiter.client->waiters.erase(waiter.at_client);
+  parked.erase(waiter.at_parked);
+  woken_.erase(waiter.arrival);
+  waiters.erase(waiters.find(waiter.arrival));
   if (owner) tidy(*owner);
 }
 
@@ -207,11 +206,15 @@ void State::cancel(Waiter& waiter, Status status, ReplyBody body) {
   leave_queue(waiter);
 }
 
+void State::cancel_all(Client& client) {
+  while (!client.waiters.empty()) cancel(*client.waiters.front(), Status::cancelled);
+}
+
 /// Those behind it may go now; a turn that was kept held up those ahead of it too.
 void State::leave_queue(Waiter& waiter) {
   const LockRequested* lock = lock_of(waiter);
   if (!lock || lock->wait == Wait::none) return remove_waiter(waiter);
-  File& file = *waiter.files.front();
+  File& file = *waiter.file();
   const Range range = lock->element.range;
   const Arrival behind = waiter.told ? 0 : waiter.arrival;
   remove_waiter(waiter);
@@ -224,7 +227,7 @@ void State::patience_ended(Waiter& waiter) {
   ReplyBody body;
   if (lock_of(waiter) || std::holds_alternative<LockTested>(waiter.body)) {
     // NLM TEST has no "later": its answer names the right that is still being broken.
-    for (const auto& [id, right] : waiter.files.front()->rights) {
+    for (const auto& [id, right] : waiter.file()->rights) {
       if (!right->breaking || right->client == waiter.client) continue;
       body = holder_of(*right);
       break;
@@ -239,14 +242,15 @@ void State::patience_ended(Waiter& waiter) {
 
 void State::on(const RequestCancelled& event) {
   auto at = parked.find(event.target);
-  if (at != parked.end()) cancel(waiters.at(at->second), Status::cancelled);
+  if (at != parked.end()) cancel(*at->second, Status::cancelled);
 }
 
 /// The lock waiters that a freed range may let go; they wait for locks and overlap it.
 void State::wake_range(const File& file, Range range, Arrival behind) {
   if (file.lock_queue.empty()) return;
   file.lock_queue.visit_overlaps(range, [this, behind](const QueuedLock& queued) {
-    if (queued.id > behind && waiters.at(queued.id).wait_for == WaitFor::locks) wake(queued.id);
+    Waiter& waiter = *queued.waiter;
+    if (queued.id > behind && waiter.wait_for == WaitFor::locks) wake(waiter);
     return true;
   });
 }
@@ -254,25 +258,24 @@ void State::wake_range(const File& file, Range range, Arrival behind) {
 /// The owner's own lock waiters: bytes that it holds now let them pass the queue, or a call has
 /// ended that they had to wait for.
 void State::wake_own(const LockOwner& owner, const File& file, Range range) {
-  for (const Arrival queued : owner.waiting) {
-    const Waiter& waiter = waiters.at(queued);
-    if (waiter.wait_for == WaitFor::locks && waiter.files.front() == &file &&
-        lock_of(waiter)->element.range.overlaps(range)) {
-      wake(queued);
+  for (Waiter* waiter : owner.waiting) {
+    if (waiter->wait_for == WaitFor::locks && waiter->file() == &file &&
+        lock_of(*waiter)->element.range.overlaps(range)) {
+      wake(*waiter);
     }
   }
 }
 
 void State::wake_accesses(const File& file) {
   if (file.parked(WaitFor::accesses) == 0) return;
-  for (const Arrival arrival : file.waiters) {
-    if (waiters.at(arrival).wait_for == WaitFor::accesses) wake(arrival);
+  for (Waiter* waiter : file.waiters) {
+    if (waiter->wait_for == WaitFor::accesses) wake(*waiter);
   }
 }
 
 void State::wake_grace() {
-  for (const auto& [arrival, waiter] : waiters) {
-    if (waiter.wait_for == WaitFor::grace) wake(arrival);
+  for (auto& [arrival, waiter] : waiters) {
+    if (waiter.wait_for == WaitFor::grace) wake(waiter);
   }
 }
 

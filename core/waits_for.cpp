@@ -17,10 +17,9 @@ std::vector<const LockOwner*> State::blockers(const File& file, const LockOwner&
   if (file.lock_queue.empty()) return found;
   const bool passes = passes_queue(file, owner, element);
   file.lock_queue.visit_overlaps(element.range, [&](const QueuedLock& queued) {
-    if (queued.owner == &owner || !clash(queued.mode, element.mode)) return true;
-    if ((queued.id < arrival && !passes) || waiters.at(queued.id).told) {
-      found.push_back(queued.owner);
-    }
+    const LockOwner* other = queued.waiter->owner;
+    if (other == &owner || !clash(queued.mode, element.mode)) return true;
+    if ((queued.id < arrival && !passes) || queued.waiter->told) found.push_back(other);
     return true;
   });
   return found;
@@ -39,12 +38,11 @@ bool State::closes_cycle(const File& file, const LockOwner& owner, LockElement e
     next.pop_back();
     if (at == &owner) return true;
     if (!seen.insert({at->client->id, at->open, at->name}).second) continue;
-    for (const Arrival waiting : at->waiting) {
-      const Waiter& waiter = waiters.at(waiting);
-      const auto& asked = std::get<LockRequested>(waiter.body);
-      if (asked.wait == Wait::none || waiter.wait_for != WaitFor::locks) continue;
+    for (const Waiter* waiter : at->waiting) {
+      const auto& asked = std::get<LockRequested>(waiter->body);
+      if (asked.wait == Wait::none || waiter->wait_for != WaitFor::locks) continue;
       for (const LockOwner* blocker :
-           blockers(*waiter.files.front(), *at, asked.element, waiting)) {
+           blockers(*waiter->file(), *at, asked.element, waiter->arrival)) {
         next.push_back(blocker);
       }
     }
@@ -66,15 +64,14 @@ void State::refuse_cycles() {
       if (!waiter.owner || waiter.wait_for != WaitFor::locks) return false;
       const auto& asked = std::get<LockRequested>(waiter.body);
       return asked.wait != Wait::none &&
-             closes_cycle(*waiter.files.front(), *waiter.owner, asked.element, waiter.arrival);
+             closes_cycle(*waiter.file(), *waiter.owner, asked.element, waiter.arrival);
     };
     while (true) {
       const Client* client = find_client(client_id);
       const LockOwner* owner = client ? find_owner(*client, open, name) : nullptr;
       if (!owner) break;
-      const bool any = std::ranges::any_of(
-          owner->waiting, [&](Arrival arrival) { return on_cycle(waiters.at(arrival)); });
-      if (!any) break;
+      const auto its = [&](const Waiter* waiter) { return on_cycle(*waiter); };
+      if (std::ranges::none_of(owner->waiting, its)) break;
       for (auto at = waiters.rbegin(); at != waiters.rend(); ++at) {
         if (!on_cycle(at->second)) continue;
         cancel(at->second, Status::deadlock);
