@@ -51,27 +51,65 @@ Task<Subject> locate(Service& service, const rpc::CallContext& call, std::string
   co_return subject;
 }
 
+namespace {
+
+/// A call about a range of a file. Its subject says when there is nothing to ask the core.
+struct Asked {
+  LockCall call;
+  core::Range range;
+  Subject subject;
+  bool garbage = false;
+
+  template <class Event>
+  Event event(const Host& host) const {
+    Event event;
+    event.client = host.client;
+    event.owner = owner_of(call.lock);
+    event.file = subject.file;
+    if constexpr (requires { event.element; }) {
+      event.element = element_of(call, range);
+    } else {
+      event.range = range;
+    }
+    return event;
+  }
+};
+
+/// Who asks for something needs the file itself; to give back, what was known of it is enough.
+enum class File { itself, or_its_id };
+
+Task<Asked> read(Service& service, const rpc::CallContext& call,
+                 LockCall (*get)(BigReader&, std::uint32_t), File needed) {
+  Asked asked;
+  BigReader in = call.reader();
+  asked.call = get(in, call.header.version);
+  asked.garbage = in.failed();
+  if (asked.garbage) co_return asked;
+  const auto& lock = asked.call.lock;
+  const std::optional<core::Range> range = range_of(lock);
+  asked.range = range.value_or(core::Range{});
+  asked.subject = co_await locate(service, call, lock.caller, lock.handle);
+  Subject& subject = asked.subject;
+  if (subject.ok() && needed == File::itself && !subject.of) subject.status = Status::stale_fh;
+  if (subject.ok() && !range) subject.status = Status::fbig;
+  co_return asked;
+}
+
+}  // namespace
+
 // A lease in the way is broken first; when that takes longer than the policy's hold, TEST names it
 // (semantics section 3): it has no word for "later".
 Task<Results> test(Service& service, const rpc::CallContext& call) {
   const std::uint32_t version = call.header.version;
-  BigReader in = call.reader();
-  const LockCall args = get_test_call(in, version);
-  if (in.failed()) co_return std::nullopt;
-  const std::optional<core::Range> range = range_of(args.lock);
-  Subject subject = co_await locate(service, call, args.lock.caller, args.lock.handle);
-  if (subject.ok() && !subject.of) subject.status = Status::stale_fh;
-  if (subject.ok() && !range) subject.status = Status::fbig;
+  Asked asked = co_await read(service, call, get_test_call, File::itself);
+  if (asked.garbage) co_return std::nullopt;
+  auto& [args, range, subject, garbage] = asked;
   if (!subject.ok()) {
     co_return encode_test_result(args.cookie, subject.status, std::nullopt, version);
   }
   const core::Nanos until = service.clock.now() + subject.of->hold;
   const core::Reply reply = co_await ask(service, subject, [&](Host& host) {
-    core::LockTested event;
-    event.client = host.client;
-    event.owner = owner_of(args.lock);
-    event.file = subject.file;
-    event.element = element_of(args, *range);
+    auto event = asked.event<core::LockTested>(host);
     event.patience = until;
     return event;
   });
@@ -85,16 +123,12 @@ Task<Results> test(Service& service, const rpc::CallContext& call) {
 // holder (semantics section 5).
 Task<Results> lock(Service& service, const rpc::CallContext& call) {
   const std::uint32_t version = call.header.version;
-  BigReader in = call.reader();
-  const LockCall args = get_lock_call(in, version);
-  if (in.failed()) co_return std::nullopt;
-  const std::optional<core::Range> range = range_of(args.lock);
-  Subject subject = co_await locate(service, call, args.lock.caller, args.lock.handle);
-  if (subject.ok() && !subject.of) subject.status = Status::stale_fh;
-  if (subject.ok() && !range) subject.status = Status::fbig;
+  Asked asked = co_await read(service, call, get_lock_call, File::itself);
+  if (asked.garbage) co_return std::nullopt;
+  auto& [args, range, subject, garbage] = asked;
   if (!subject.ok()) co_return encode_result(args.cookie, subject.status, version);
 
-  const Host::Key key = Host::key_of(args, subject.file, *range);
+  const Host::Key key = Host::key_of(args, subject.file, range);
   Blocked blocked;
   blocked.call = args;
   blocked.way = way_of(call);
@@ -102,11 +136,7 @@ Task<Results> lock(Service& service, const rpc::CallContext& call) {
   const core::Reply reply = co_await ask(service, subject, [&](Host& host) {
     // Before the question: the grant may come before the answer is seen here.
     if (args.block) host.expect(key, blocked);
-    core::LockRequested event;
-    event.client = host.client;
-    event.owner = owner_of(args.lock);
-    event.file = subject.file;
-    event.element = element_of(args, *range);
+    auto event = asked.event<core::LockRequested>(host);
     event.wait = args.block ? core::Wait::callback : core::Wait::none;
     event.reclaim = args.reclaim ? core::Reclaim::previous : core::Reclaim::none;
     event.policy = subject.of->policy;
@@ -119,44 +149,26 @@ Task<Results> lock(Service& service, const rpc::CallContext& call) {
 // Finding the lock granted already it releases nothing: the client sends UNLOCK then.
 Task<Results> cancel(Service& service, const rpc::CallContext& call) {
   const std::uint32_t version = call.header.version;
-  BigReader in = call.reader();
-  const LockCall args = get_cancel_call(in, version);
-  if (in.failed()) co_return std::nullopt;
-  const std::optional<core::Range> range = range_of(args.lock);
-  Subject subject = co_await locate(service, call, args.lock.caller, args.lock.handle);
-  if (subject.ok() && !range) subject.status = Status::fbig;
+  Asked asked = co_await read(service, call, get_cancel_call, File::or_its_id);
+  if (asked.garbage) co_return std::nullopt;
+  auto& [args, range, subject, garbage] = asked;
   if (!subject.ok()) co_return encode_result(args.cookie, subject.status, version);
-  const core::Reply reply = co_await ask(service, subject, [&](Host& host) {
-    core::LockCancelled event;
-    event.client = host.client;
-    event.owner = owner_of(args.lock);
-    event.file = subject.file;
-    event.element = element_of(args, *range);
-    return event;
-  });
-  subject.host->forget(Host::key_of(args, subject.file, *range));
+  const core::Reply reply = co_await ask(
+      service, subject, [&](Host& host) { return asked.event<core::LockCancelled>(host); });
+  subject.host->forget(Host::key_of(args, subject.file, range));
   co_return encode_result(args.cookie, status_of_core(reply.status), version);
 }
 
 // Unlocking what is not locked is fine, and so is a file that is gone: nothing is held there.
 Task<Results> unlock(Service& service, const rpc::CallContext& call) {
   const std::uint32_t version = call.header.version;
-  BigReader in = call.reader();
-  const LockCall args = get_unlock_call(in, version);
-  if (in.failed()) co_return std::nullopt;
-  const std::optional<core::Range> range = range_of(args.lock);
-  Subject subject = co_await locate(service, call, args.lock.caller, args.lock.handle);
-  if (subject.ok() && !range) subject.status = Status::fbig;
+  Asked asked = co_await read(service, call, get_unlock_call, File::or_its_id);
+  if (asked.garbage) co_return std::nullopt;
+  auto& [args, range, subject, garbage] = asked;
   if (!subject.ok()) co_return encode_result(args.cookie, subject.status, version);
-  const core::Reply reply = co_await ask(service, subject, [&](Host& host) {
-    core::Unlocked event;
-    event.client = host.client;
-    event.owner = owner_of(args.lock);
-    event.file = subject.file;
-    event.range = *range;
-    return event;
-  });
-  subject.host->forget_within(owner_of(args.lock), subject.file, *range);
+  const core::Reply reply =
+      co_await ask(service, subject, [&](Host& host) { return asked.event<core::Unlocked>(host); });
+  subject.host->forget_within(owner_of(args.lock), subject.file, range);
   co_return encode_result(args.cookie, status_of_core(reply.status), version);
 }
 
