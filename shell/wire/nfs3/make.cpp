@@ -92,19 +92,20 @@ Task<Reply> mknod(Service& service, const rpc::CallContext& call) {
   entry.where = get_directory_op(in);
   const std::uint32_t type = in.u32();
   bool device = false;
-  switch (static_cast<Type>(type)) {
-    case Type::chr:
+  constexpr auto number = [](Type named) { return static_cast<std::uint32_t>(named); };
+  switch (type) {
+    case number(Type::chr):
       entry.type = FileType::character;
       device = true;
       break;
-    case Type::blk:
+    case number(Type::blk):
       entry.type = FileType::block;
       device = true;
       break;
-    case Type::sock:
+    case number(Type::sock):
       entry.type = FileType::socket;
       break;
-    case Type::fifo:
+    case number(Type::fifo):
       entry.type = FileType::fifo;
       break;
     default:
