@@ -95,13 +95,13 @@ void LockTable::cut(File* file, const HeldLock& lock, Range range, std::uint64_t
   HeldLock rest = lock;
   if (lock.range.first < range.first) {
     rest.range = {lock.range.first, range.first - 1};
-    changes.freed.push_back({range.first - 1, range.first});
+    changes.cuts.push_back(range.first);
     insert(file, rest, changes);
     rest.id = 0;
   }
   if (lock.range.last > range.last) {
     rest.range = {range.last + 1, lock.range.last};
-    changes.freed.push_back({range.last, range.last + 1});
+    changes.cuts.push_back(range.last + 1);
     if (rest.id == 0) rest.id = ++next_id;
     insert(file, rest, changes);
   }

@@ -91,15 +91,16 @@ struct HeldLock {
 struct LockChanges {
   std::vector<HeldLock> put;     ///< new, or changed under the same id
   std::vector<HeldLock> erased;  ///< as they were
-  /// What others may have now: bytes given up or downgraded, and the two bytes beside each cut,
-  /// for a zero-length range stands between bytes.
-  std::vector<Range> freed;
+  std::vector<Range> freed;      ///< what others may have now: bytes given up or downgraded
+  /// Where a lock was cut, before this byte: a zero-length range stands between bytes.
+  std::vector<std::uint64_t> cuts;
   std::vector<HeldLock> own;  ///< the owner's locks about the range: kept for its memory
   bool any() const { return !put.empty() || !erased.empty(); }
   void clear() {
     put.clear();
     erased.clear();
     freed.clear();
+    cuts.clear();
   }
 };
 

@@ -103,6 +103,7 @@ void State::lock_changed(File& file, const LockChanges& changes, const LockOwner
     }
   }
   for (const Range& range : changes.freed) wake_range(file, range);
+  for (const std::uint64_t before : changes.cuts) wake_between(file, before);
   edges_changed(*by);
   untidy(file);
 }

@@ -299,6 +299,7 @@ class State {
   void patience_ended(Waiter& waiter);
   void wake(Waiter& waiter) { woken_.emplace(waiter.arrival, &waiter); }
   void wake_range(const File& file, Range range, Arrival behind = 0);
+  void wake_between(const File& file, std::uint64_t before);
   void wake_own(const LockOwner& owner, const File& file, Range range);
   void wake_accesses(const File& file);
   void wake_grace();

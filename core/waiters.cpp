@@ -255,6 +255,16 @@ void State::wake_range(const File& file, Range range, Arrival behind) {
   });
 }
 
+/// The same for a place between two bytes, where zero-length ranges stand.
+void State::wake_between(const File& file, std::uint64_t before) {
+  if (file.lock_queue.empty()) return;
+  file.lock_queue.visit_overlaps({before - 1, before}, [this](const QueuedLock& queued) {
+    Waiter& waiter = *queued.waiter;
+    if (queued.range.empty() && waiter.wait_for == WaitFor::locks) wake(waiter);
+    return true;
+  });
+}
+
 /// The owner's own lock waiters: bytes that it holds now let them pass the queue, or a call has
 /// ended that they had to wait for.
 void State::wake_own(const LockOwner& owner, const File& file, Range range) {

@@ -379,7 +379,7 @@ struct State {
       auto keep = [&](Range rest, Range between) {  // who stands between bytes may go
         held.range = rest;
         insert_lock(held);
-        wake_freed(set.file, between);
+        wake([&](auto& w) { return w.element.range.empty() && waits_at(w, set.file, between); });
       };
       const bool left = whole.first < range.first;
       if (left) keep({whole.first, range.first - 1}, {range.first - 1, range.first});

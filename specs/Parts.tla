@@ -104,6 +104,7 @@ Broken(s, j) == IF j.begin = {} /\ j.steps = {} THEN s
 
 Loosened(was, is, o, w) == \E l \in was \ is : L!Overlap(l, w) /\
   IF Family[o] = "smb" THEN L!Count(is, l, l.kind) < l.n
+  ELSE IF L!IsEmpty(w) THEN \A m \in is : L!Overlap(m, w) => l.kind = "exclusive" /\ m.kind = "shared"
   ELSE \E u \in L!Units(l) \cap L!Units(w) : LET k == L!KindAt(is, u) IN
          k = "none" \/ (k = "shared" /\ l.kind = "exclusive")
 

@@ -73,6 +73,24 @@ TEST_F(LocksTest, AFurtherLockOfTheOwnerEndsItsCallback) {
   EXPECT_EQ(find<StopNotifying>(out)->grant, waiting.request);
 }
 
+// Who is judged again breaks the rights that were granted meanwhile: nobody is without a reason.
+TEST_F(LocksTest, AnUnlockWakesOnlyThoseWhoseBytesItFrees) {
+  const ClientId nfs = client(Protocol::nlm, "1");
+  const ClientId smb = client(Protocol::smb, "2"), reader = client(Protocol::smb, "3");
+  const LockRequested held = nlm_lock(nfs, {0, 9}, kExclusive);
+  apply(held);
+  const OpenId id = opened(open(smb, kReadWrite)).open;
+  apply(smb_lock(smb, id, {5, 9}, kExclusive, Wait::queue));
+  ASSERT_EQ(file().waiters.size(), 1u);
+  OpenRequested with_lease = open(reader, AccessBit::read);
+  with_lease.wish = {Flavour::lease, RightBit::read, {}, true, 0};
+  ASSERT_EQ(opened(with_lease).rights, Rights(RightBit::read));
+  EXPECT_EQ(find<SendBreak>(apply(unlock(held, {4, 4}))), nullptr) << "it stands beside";
+  const Effects out = apply(unlock(held, {5, 9}));
+  EXPECT_NE(find<SendBreak>(out), nullptr);
+  EXPECT_TRUE(file().waiters.empty());
+}
+
 // Clients compare ranges and not modes: a late copy of the call would pass for the new lock's.
 TEST_F(LocksTest, AWaitForTheSameRangeEndsTheCallbackAboutIt) {
   const ClientId one = client(Protocol::nlm, "1"), two = client(Protocol::nlm, "2");

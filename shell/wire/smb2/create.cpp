@@ -102,6 +102,7 @@ Task<Response> create_command(FileContext& context, Request& request) {
   ParsedPath parsed = parse_path(decoded.request.name);
   if (parsed.status != NtStatus::success) co_return parsed.status;
   if (!context.opens.has_room(*request.session)) co_return NtStatus::insufficient_resources;
+  co_await request.session->renames().empty();
   CreateOperation operation(context, request, decoded.request, std::move(parsed.path));
   Response response = co_await operation.run();
   co_return response;

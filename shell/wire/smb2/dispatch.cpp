@@ -238,14 +238,8 @@ Task<Response> Connection::run_file_command(Request& request) {
     co_return NtStatus::insufficient_resources;
   }
   if (command != Command::create) co_return co_await server_.file_service().handle(request);
-  struct Inside {
-    TreeRef tree;
-    explicit Inside(TreeRef of) : tree(std::move(of)) {}
-    Inside(const Inside&) = delete;
-    ~Inside() { tree->creates_.leave(); }
-  };
-  request.tree->creates_.enter();
-  const Inside inside(request.tree);
+  const TreeRef tree = request.tree;
+  const Inside inside(tree->creates_);
   co_return co_await server_.file_service().handle(request);
 }
 

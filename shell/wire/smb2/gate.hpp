@@ -1,4 +1,4 @@
-// Two things that coroutines wait for: something that happens once, and "nobody is inside".
+// What coroutines wait for: something that happens once, and "nobody is inside".
 #pragma once
 
 #include <coroutine>
@@ -52,6 +52,25 @@ class Occupancy {
  private:
   std::uint32_t inside_ = 0;
   std::vector<std::coroutine_handle<>> waiting_;
+};
+
+/// Inside until it leaves, or goes out of scope.
+class Inside {
+ public:
+  Inside() = default;
+  explicit Inside(Occupancy& of) : of_(&of) { of.enter(); }
+  Inside(Inside&& other) noexcept : of_(std::exchange(other.of_, nullptr)) {}
+  Inside& operator=(Inside&& other) noexcept {
+    std::swap(of_, other.of_);
+    return *this;
+  }
+  ~Inside() { leave(); }
+  void leave() {
+    if (Occupancy* const of = std::exchange(of_, nullptr)) of->leave();
+  }
+
+ private:
+  Occupancy* of_ = nullptr;
 };
 
 }  // namespace lockstep::wire::smb2

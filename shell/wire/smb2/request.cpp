@@ -12,8 +12,8 @@ FileHandle Request::file(FileHandle from_body) {
 }
 
 void Request::go_async() {
-  if (connection_ == nullptr || is_async() || !may_go_async_) return;
-  connection_->send_interim(*this);
+  if (connection_ != nullptr && !is_async() && may_go_async_) connection_->send_interim(*this);
+  inside_.leave();
 }
 
 void Request::on_cancel(std::function<void(CancelReason)> call) {

@@ -27,6 +27,7 @@
 #include <vector>
 
 #include "shell/wire/bytes.hpp"
+#include "shell/wire/smb2/gate.hpp"
 #include "shell/wire/smb2/header.hpp"
 #include "shell/wire/smb2/ntstatus.hpp"
 #include "shell/wire/task.hpp"
@@ -94,6 +95,8 @@ class Request {
   bool cancelled() const { return cancelled_.has_value(); }
   std::optional<CancelReason> cancel_reason() const { return cancelled_; }
   void cancel(CancelReason reason);
+  /// Others wait for this request until it waits itself, or is answered.
+  void hold_up(Occupancy& others) { inside_ = Inside(others); }
   /// Runs right after the final response was given to the transport (or dropped): what must not
   /// overtake this response, such as a break of the right that it grants, waits for it.
   void after_response(std::function<void()> call) { after_.push_back(std::move(call)); }
@@ -113,6 +116,7 @@ class Request {
   std::optional<CancelReason> cancelled_;
   std::function<void(CancelReason)> on_cancel_;
   std::vector<std::function<void()>> after_;
+  Inside inside_;
 };
 
 }  // namespace lockstep::wire::smb2

@@ -57,6 +57,11 @@ class Session : public std::enable_shared_from_this<Session> {
   /// when the session is or the share wants it. False when there is no connection to send it on.
   bool send_break(ByteView body, bool share_encrypts = false);
 
+  /// Requests that change names and have not asked the core yet. Requests of a connection run side
+  /// by side, but one that looks for a name waits until those before it have come so far: a client
+  /// that has sent a RENAME sees the break that it causes before the answer to a later CREATE.
+  Occupancy& renames() { return renames_; }
+
   TreeRef find_tree(std::uint32_t id) const;
   const std::map<std::uint32_t, TreeRef>& trees() const { return trees_; }
 
@@ -78,6 +83,7 @@ class Session : public std::enable_shared_from_this<Session> {
   std::unique_ptr<Authentication> authentication_;  ///< while a set-up is in progress
   std::uint32_t next_tree_id_ = 1;
   std::map<std::uint32_t, TreeRef> trees_;
+  Occupancy renames_;
   Gate ended_;
 };
 

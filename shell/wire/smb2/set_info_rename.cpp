@@ -97,6 +97,14 @@ Task<void> let_go(FileContext& context, core::OpenId held) {
   (void)co_await ask_uncancelled(context, nullptr, event);
 }
 
+/// What there is by the new name. Who comes later with a name waits until the core was asked.
+Task<Walked> look_up(Request& request, const Open& open, Path path) {
+  Occupancy& renames = request.session->renames();
+  co_await renames.empty();
+  request.hold_up(renames);
+  co_return co_await walk(open.tree->files(), open.session->credentials(), std::move(path), false);
+}
+
 /// Every open that came by the old name stands under the new one.
 void move_opens(FileContext& context, const Open& moved, const Place& from, const Place& to) {
   for (const OpenRef& open : context.opens.of_file(moved.file_id())) {
@@ -143,10 +151,8 @@ Task<NtStatus> set_rename(FileContext& context, Request& request, OpenRef open, 
   NewName wanted = decode_new_name(buffer);
   if (wanted.status != NtStatus::success) co_return wanted.status;
   if (!open->may(access::kDelete) || !open->place.parent) co_return NtStatus::access_denied;
-  files::FileSystem& files = open->tree->files();
-  const files::Credentials who = open->session->credentials();
   const std::string name = wanted.path.components.back();
-  Walked target = co_await walk(files, who, std::move(wanted.path), false);
+  Walked target = co_await look_up(request, *open, std::move(wanted.path));
   if (target.status != NtStatus::success) co_return target.status;
   if (target.found && !target.place.parent) co_return NtStatus::access_denied;
 
@@ -180,7 +186,7 @@ Task<NtStatus> set_link(FileContext& context, Request& request, OpenRef open, By
   if ((open->tree->maximal_access() & kChange) == 0) co_return NtStatus::access_denied;
   files::FileSystem& files = open->tree->files();
   const files::Credentials who = open->session->credentials();
-  Walked target = co_await walk(files, who, std::move(wanted.path), false);
+  Walked target = co_await look_up(request, *open, std::move(wanted.path));
   if (target.status != NtStatus::success) co_return target.status;
   if (target.found && !target.place.parent) co_return NtStatus::access_denied;
   if (target.found && target.node->id() == open->file_id()) {
