@@ -314,6 +314,7 @@ void Snapshot::restore_waiters(const Snapshot& from, State& state) {
     waiter.client = &state.clients.at(saved.client);
     waiter.places.clear();
     std::vector<File*> files;
+    files.reserve(saved.files.size());
     for (const FileId id : saved.files) files.push_back(&state.files.at(id));
     state.line_up(std::move(waiter), files);
   }

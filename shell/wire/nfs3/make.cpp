@@ -92,20 +92,19 @@ Task<Reply> mknod(Service& service, const rpc::CallContext& call) {
   entry.where = get_directory_op(in);
   const std::uint32_t type = in.u32();
   bool device = false;
-  constexpr auto number = [](Type named) { return static_cast<std::uint32_t>(named); };
-  switch (type) {
-    case number(Type::chr):
+  switch (static_cast<Type>(type)) {
+    case Type::chr:
       entry.type = FileType::character;
       device = true;
       break;
-    case number(Type::blk):
+    case Type::blk:
       entry.type = FileType::block;
       device = true;
       break;
-    case number(Type::sock):
+    case Type::sock:
       entry.type = FileType::socket;
       break;
-    case number(Type::fifo):
+    case Type::fifo:
       entry.type = FileType::fifo;
       break;
     default:
