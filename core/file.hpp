@@ -175,7 +175,7 @@ struct Waiter {
   bool answered = false;        ///< it had its reply: blocked (callback), denied (reserve)
   bool told = false;            ///< NFSv4: NotifyLock was sent
   Nanos since = 0, until = kNever;
-  LockOwner* owner = nullptr;  ///< of a lock request that stands in the lock queue
+  LockOwner* owner = nullptr;  ///< of a lock request
 
   /// A file where it stands, and where it stands there. The first is what it is about.
   struct Place {
